@@ -1,0 +1,34 @@
+/*
+ * The chain of verifiers of one loop: asks each in turn, closes the door when in doubt.
+ */
+#ifndef AUTH_AUTH_H
+#define AUTH_AUTH_H
+
+#include "auth/verifier.h"
+#include "config/settings.h"
+
+struct auth;
+
+/* The kinds for settings_load(). */
+const struct opt_kinds *auth_kinds(void);
+
+/* Borrows s for its life. Errors: GW_CONFIG with *msg. */
+enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, struct gw_errmsg *msg);
+void auth_free(struct auth **ap); /* no check is under way */
+
+/*
+ * ACCEPT (identity: expiry, allow[] and method list are checked here), REJECT, ASK or FAULT; never
+ * NEXT: when the whole chain says so, the user is unknown = REJECT. An unknown user and a wrong
+ * password take the same time.
+ */
+struct op *auth_check(struct auth *a, const struct auth_req *req, auth_done_fn *done, void *arg);
+/* How many verifiers there are, and whether the i-th is alive (ACCEPT or FAULT; res->verifier names
+ * it). */
+size_t auth_count(const struct auth *a);
+struct op *auth_probe(struct auth *a, size_t i, auth_done_fn *done, void *arg);
+
+/* Is a numeric address inside one of the entries (CIDR or plain address)? Malformed entries match
+ * nothing. */
+bool auth_address_in(const char *address, char *const *list, size_t n);
+
+#endif

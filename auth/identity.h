@@ -1,0 +1,92 @@
+/*
+ * Who a session is and what it may touch: the answer of a verifier, laid over `users` of the
+ * configuration. Plain data, immutable once made. The JSON form is DESIGN's section 5:
+ * docs/authentication.md.
+ */
+#ifndef AUTH_IDENTITY_H
+#define AUTH_IDENTITY_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/base/err.h"
+
+/* SFTPGo's words. "*" is all of them; "delete" = both delete_*, "rename" = both rename_*. */
+enum {
+    PERM_LIST = 1u << 0,
+    PERM_DOWNLOAD = 1u << 1,
+    PERM_UPLOAD = 1u << 2,
+    PERM_OVERWRITE = 1u << 3,
+    PERM_DELETE_FILES = 1u << 4,
+    PERM_DELETE_DIRS = 1u << 5,
+    PERM_RENAME_FILES = 1u << 6,
+    PERM_RENAME_DIRS = 1u << 7,
+    PERM_CREATE_DIRS = 1u << 8,
+    PERM_CREATE_SYMLINKS = 1u << 9,
+    PERM_CHMOD = 1u << 10,
+    PERM_CHOWN = 1u << 11,
+    PERM_CHTIMES = 1u << 12,
+    PERM_COPY = 1u << 13,
+    PERM_ALL = (1u << 14) - 1,
+};
+
+struct identity_mount {
+    char *path;    /* normal virtual path */
+    char *backend; /* a name of `backends` */
+    char *prefix;  /* below the backend's root; ${user} is filled in and escaped; "" = all of it */
+    bool read_only;
+};
+
+/* The longest matching path decides. */
+struct identity_perm {
+    char *path;
+    uint32_t perms;
+};
+
+struct identity_limits {
+    uint32_t sessions; /* 0 = no limit, here and below */
+    uint32_t upload_kib_s, download_kib_s;
+    uint64_t quota_bytes, quota_files, max_file_bytes;
+};
+
+enum identity_partial { IDENTITY_PARTIAL_DISCARD, IDENTITY_PARTIAL_KEEP, IDENTITY_PARTIAL_RESUME };
+
+struct identity {
+    char *user;
+    char *home; /* virtual; "/" by default */
+    bool restrict_to_home;
+    struct identity_mount *mounts;
+    size_t nmounts;
+    struct identity_perm *perms; /* none = everything is allowed */
+    size_t nperms;
+    struct identity_limits limits;
+    char **public_keys; /* authorized_keys lines */
+    size_t npublic_keys;
+    char **methods; /* "publickey", "publickey,password": each a complete way in; none =
+                       auth.methods, one step */
+    size_t nmethods;
+    char **next_methods; /* not empty: SSH partial success, these may follow */
+    size_t nnext_methods;
+    char **allow; /* CIDR; none = everywhere */
+    size_t nallow;
+    int64_t expires_s; /* Unix seconds; 0 = never */
+    char *banner;
+    uint32_t idle_s; /* 0 = timeouts.idle_s */
+    char *credentials;
+    enum identity_partial partial_uploads;
+};
+
+/*
+ * `over` (may be NULL) laid over `base` (may be NULL), key by key, for `user`; unknown keys are
+ * refused. Errors: GW_CONFIG, with the JSON path in *msg.
+ */
+enum gw_err identity_from_json(const char *user, const json_t *base, const json_t *over,
+                               struct identity **out, struct gw_errmsg *msg);
+/* As JSON, for `postern try`: no secrets are in it. Gives a new reference. */
+json_t *identity_to_json(const struct identity *id);
+struct identity *identity_copy(const struct identity *id);
+void identity_free(struct identity **idp);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * The kinds of store, and one configured store of a loop.
+ * A backend is shared by the sessions of its loop; each session gets views, rooted where its mounts
+ * say.
+ */
+#ifndef BACKENDS_BACKENDS_H
+#define BACKENDS_BACKENDS_H
+
+#include "backends/fs.h"
+#include "config/option.h"
+#include "gateway/base/log.h"
+#include "gateway/io/budget.h"
+
+struct backend;
+
+struct backend_env {
+    struct loop *loop;
+    struct budget *budget;
+    const char *state_dir; /* NULL = none; borrowed for the backend's life */
+};
+
+struct backend_view {
+    const char *prefix; /* normal and relative, "" = the whole store. The view cannot leave it. */
+    const char *user;
+    const char *credentials; /* a named set of the store; NULL = its own */
+    bool read_only;
+    const struct log_ctx *log; /* borrowed for the view's life */
+};
+
+/* ok, or why not in words for an operator. Valid during the callback. */
+typedef void backend_done_fn(void *arg, enum gw_err err, const char *text);
+
+struct backend_type {
+    enum gw_err (*view)(struct backend *b, const struct backend_view *args, struct fs **out);
+    /* Does it answer, and may we read and write? For `check --probe` and the start's log. */
+    struct op *(*probe)(struct backend *b, backend_done_fn *done, void *arg);
+    /* Removes what a killed process left: staging files, multipart uploads. Once, at start, on the
+     * first loop; text says how many. NULL = nothing to do. */
+    struct op *(*sweep)(struct backend *b, backend_done_fn *done, void *arg);
+    void (*free)(struct backend *b);
+};
+
+/* The head of every kind's own struct. */
+struct backend {
+    const struct backend_type *type;
+    char *name;
+    struct backend_env env;
+    unsigned refs;
+};
+
+struct backend_kind {
+    struct opt_kind opt;
+    enum gw_err (*make)(const struct backend_env *env, const void *conf, struct backend **out,
+                        struct gw_errmsg *msg);
+};
+
+/* The kinds for settings_load(). */
+const struct opt_kinds *backend_kinds(void);
+
+/* `any` as read by settings_load(); its conf is borrowed for the backend's life. Starts with one
+ * reference. */
+enum gw_err backend_new(const struct backend_env *env, const char *name, const struct opt_any *any,
+                        struct backend **out, struct gw_errmsg *msg);
+struct backend *backend_ref(struct backend *b);
+void backend_unref(struct backend **bp); /* views hold one each */
+enum gw_err backend_view_new(struct backend *b, const struct backend_view *args, struct fs **out);
+struct op *backend_probe(struct backend *b, backend_done_fn *done, void *arg);
+struct op *backend_sweep(struct backend *b, backend_done_fn *done,
+                         void *arg); /* NULL = nothing to do */
+
+#endif

@@ -1,0 +1,355 @@
+#include "gateway/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gateway/base/buf.h"
+#include "gateway/base/mem.h"
+
+#define LINE_MAX_BYTES  (16u * 1024u)
+#define QUEUE_MAX_BYTES (1024u * 1024u)
+
+enum log_level log_level_now = LOG_LVL_INFO;
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+static const int level_syslog[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_DEBUG};
+
+/* Guarded by `lock`. With `running`, lines go to `queue` and the writer thread takes them all at
+ * once. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t some;
+    pthread_t writer;
+    bool running, stopping, reopen;
+    struct log_conf conf;
+    char *path;
+    int fd;
+    struct gw_buf queue;
+    uint64_t dropped;
+} g = {.lock = PTHREAD_MUTEX_INITIALIZER,
+       .some = PTHREAD_COND_INITIALIZER,
+       .conf = {.level = LOG_LVL_INFO},
+       .fd = STDERR_FILENO,
+       .queue = {.max = QUEUE_MAX_BYTES}};
+
+static void write_all(int fd, const uint8_t *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t w = write(fd, p, n);
+        if (w <= 0)
+            return; /* nobody to tell */
+        p += w;
+        n -= (size_t)w;
+    }
+}
+
+/* A syslog line starts with one byte that holds its level: the queue mixes levels. */
+static void emit(const struct log_conf *conf, int fd, const struct gw_buf *b)
+{
+    if (conf->output != LOG_TO_SYSLOG) {
+        write_all(fd, b->data, b->len);
+        return;
+    }
+    for (size_t at = 0; at < b->len;) {
+        const uint8_t *nl = memchr(b->data + at, '\n', b->len - at);
+        size_t end = nl == NULL ? b->len : (size_t)(nl - b->data);
+        syslog(level_syslog[b->data[at] & 3], "%.*s", (int)(end - at - 1), b->data + at + 1);
+        at = end + 1;
+    }
+}
+
+static int open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+}
+
+static void *writer_main(void *unused)
+{
+    (void)unused;
+    struct gw_buf mine;
+    gw_buf_init(&mine, QUEUE_MAX_BYTES);
+    pthread_mutex_lock(&g.lock);
+    for (;;) {
+        while (g.queue.len == 0 && !g.stopping && !g.reopen)
+            pthread_cond_wait(&g.some, &g.lock);
+        if (g.reopen) {
+            g.reopen = false;
+            int fd = g.path == NULL ? -1 : open_file(g.path);
+            if (fd >= 0) {
+                close(g.fd);
+                g.fd = fd;
+            }
+        }
+        if (g.queue.len == 0 && g.stopping)
+            break;
+        struct gw_buf full = g.queue;
+        g.queue = mine;
+        uint64_t dropped = g.dropped;
+        g.dropped = 0;
+        struct log_conf conf = g.conf;
+        int fd = g.fd;
+        pthread_mutex_unlock(&g.lock);
+        emit(&conf, fd, &full);
+        mine = full;
+        gw_buf_reset(&mine);
+        if (dropped > 0)
+            log_msg(LOG_LVL_WARN, NULL, "log_dropped",
+                    "%llu lines did not fit the queue: the log's reader is too slow",
+                    (unsigned long long)dropped);
+        pthread_mutex_lock(&g.lock);
+    }
+    pthread_mutex_unlock(&g.lock);
+    gw_buf_free(&mine);
+    return NULL;
+}
+
+enum gw_err log_open(const struct log_conf *conf, struct gw_errmsg *msg)
+{
+    int fd = STDERR_FILENO;
+    if (conf->output == LOG_TO_FILE) {
+        fd = open_file(conf->path);
+        if (fd < 0)
+            return gw_err_set(msg, GW_IO, "log.path: cannot open %s for append: %s", conf->path,
+                              strerrordesc_np(errno));
+    }
+    log_close();
+    pthread_mutex_lock(&g.lock);
+    g.conf = *conf;
+    g.conf.path = NULL;
+    g.path = conf->output == LOG_TO_FILE ? mem_strdup(conf->path) : NULL;
+    g.fd = fd;
+    log_level_now = conf->level;
+    if (conf->output == LOG_TO_SYSLOG)
+        openlog("postern", LOG_PID, LOG_DAEMON);
+    g.stopping = false;
+    g.running = pthread_create(&g.writer, NULL, writer_main, NULL) == 0;
+    pthread_mutex_unlock(&g.lock);
+    return GW_OK;
+}
+
+void log_reopen(void)
+{
+    pthread_mutex_lock(&g.lock);
+    g.reopen = g.running && g.path != NULL;
+    pthread_cond_signal(&g.some);
+    pthread_mutex_unlock(&g.lock);
+}
+
+void log_close(void)
+{
+    pthread_mutex_lock(&g.lock);
+    bool join = g.running;
+    g.stopping = true;
+    pthread_cond_signal(&g.some);
+    pthread_mutex_unlock(&g.lock);
+    if (join)
+        pthread_join(g.writer, NULL);
+    pthread_mutex_lock(&g.lock);
+    g.running = false;
+    if (g.path != NULL)
+        close(g.fd);
+    mem_free(g.path);
+    g.path = NULL;
+    g.fd = STDERR_FILENO;
+    g.conf.output = LOG_TO_STDERR;
+    gw_buf_free(&g.queue);
+    pthread_mutex_unlock(&g.lock);
+}
+
+struct log_kv log_str(const char *key, const char *value)
+{
+    return log_bytes(key, value, value == NULL ? 0 : strlen(value));
+}
+
+struct log_kv log_bytes(const char *key, const void *p, size_t n)
+{
+    return (struct log_kv){.key = key, .kind = LOG_KV_STR, .str = p, .len = n};
+}
+
+struct log_kv log_u64(const char *key, uint64_t v)
+{
+    return (struct log_kv){.key = key, .kind = LOG_KV_U64, .u64 = v};
+}
+
+struct log_kv log_i64(const char *key, int64_t v)
+{
+    return (struct log_kv){.key = key, .kind = LOG_KV_I64, .i64 = v};
+}
+
+struct log_kv log_bool(const char *key, bool v)
+{
+    return (struct log_kv){.key = key, .kind = LOG_KV_BOOL, .u64 = v};
+}
+
+/* Bytes of the UTF-8 sequence at p that may stand in a log as they are; 0 = escape this byte. */
+static size_t plain_utf8(const uint8_t *p, size_t n)
+{
+    if (p[0] < 0x80)
+        return p[0] >= 0x20 && p[0] != 0x7f && p[0] != '"' && p[0] != '\\' ? 1 : 0;
+    size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    if (p[0] < 0xc2 || p[0] > 0xf4 || len > n)
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+        return 0;
+    /* C1 controls, bidirectional overrides and line separators can forge what a terminal shows. */
+    if (p[0] == 0xc2 && p[1] < 0xa0)
+        return 0;
+    if (p[0] == 0xe2 && (p[1] == 0x80 || p[1] == 0x81) && p[2] >= 0xa6 && p[2] <= 0xaf)
+        return 0;
+    if (p[0] == 0xe2 && p[1] == 0x80 && p[2] == 0xa8)
+        return 0;
+    return len;
+}
+
+/* Text writes other bytes as \xHH; JSON as \u00HH, so that the line stays valid JSON. */
+static void put_quoted(struct gw_buf *b, enum log_format f, const char *s, size_t n)
+{
+    bool cut = n > LOG_VALUE_MAX;
+    if (cut)
+        n = LOG_VALUE_MAX;
+    gw_buf_put_u8(b, '"');
+    for (size_t i = 0; i < n;) {
+        const uint8_t *p = (const uint8_t *)s + i;
+        size_t take = plain_utf8(p, n - i);
+        if (take > 0) {
+            gw_buf_put(b, p, take);
+            i += take;
+            continue;
+        }
+        if (*p == '"' || *p == '\\')
+            gw_buf_printf(b, "\\%c", *p);
+        else if (*p == '\n')
+            gw_buf_put_text(b, "\\n");
+        else
+            gw_buf_printf(b, f == LOG_JSON ? "\\u00%02x" : "\\x%02x", *p);
+        i++;
+    }
+    if (cut)
+        gw_buf_put_text(b, "...");
+    gw_buf_put_u8(b, '"');
+}
+
+static bool is_bare(const char *s, size_t n)
+{
+    if (n == 0 || n > LOG_VALUE_MAX)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *p = (const uint8_t *)s + i;
+        if (*p >= 0x80 || *p == ' ' || *p == '=' || plain_utf8(p, 1) == 0)
+            return false;
+    }
+    return true;
+}
+
+static void put_key(struct gw_buf *b, enum log_format f, const char *key)
+{
+    if (f == LOG_JSON)
+        gw_buf_printf(b, ",\"%s\":", key);
+    else
+        gw_buf_printf(b, " %s=", key);
+}
+
+static void put_kv(struct gw_buf *b, enum log_format f, const struct log_kv *kv)
+{
+    if (kv->key == NULL || (kv->kind == LOG_KV_STR && kv->str == NULL))
+        return;
+    put_key(b, f, kv->key);
+    switch (kv->kind) {
+    case LOG_KV_STR:
+        if (f == LOG_TEXT && is_bare(kv->str, kv->len))
+            gw_buf_put(b, kv->str, kv->len);
+        else
+            put_quoted(b, f, kv->str, kv->len);
+        break;
+    case LOG_KV_U64:
+        gw_buf_printf(b, "%llu", (unsigned long long)kv->u64);
+        break;
+    case LOG_KV_I64:
+        gw_buf_printf(b, "%lld", (long long)kv->i64);
+        break;
+    case LOG_KV_BOOL:
+        gw_buf_put_text(b, kv->u64 != 0 ? "true" : "false");
+        break;
+    }
+}
+
+static void put_ctx(struct gw_buf *b, enum log_format f, const struct log_ctx *ctx)
+{
+    if (ctx == NULL)
+        return;
+    put_ctx(b, f, ctx->parent);
+    struct log_kv kv = log_str(ctx->key, ctx->value);
+    put_kv(b, f, &kv);
+}
+
+static void put_head(struct gw_buf *b, const struct log_conf *conf, enum log_level lvl,
+                     const char *event)
+{
+    struct timespec ts;
+    struct tm tm;
+    char when[32];
+    clock_gettime(CLOCK_REALTIME, &ts);
+    gmtime_r(&ts.tv_sec, &tm);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (conf->output == LOG_TO_SYSLOG)
+        gw_buf_put_u8(b, (uint8_t)lvl);
+    if (conf->format == LOG_JSON)
+        gw_buf_printf(b, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"event\":\"%s\"", when,
+                      ts.tv_nsec / 1000000, level_names[lvl], event);
+    else if (conf->output == LOG_TO_SYSLOG)
+        gw_buf_printf(b, "%s", event);
+    else
+        gw_buf_printf(b, "%s.%03ldZ %s %s", when, ts.tv_nsec / 1000000, level_names[lvl], event);
+}
+
+void log_write(enum log_level lvl, const struct log_ctx *ctx, const char *event,
+               const struct log_kv *kv, size_t nkv)
+{
+    if (lvl > log_level_now)
+        return;
+    pthread_mutex_lock(&g.lock);
+    struct log_conf conf = g.conf;
+    pthread_mutex_unlock(&g.lock);
+    struct gw_buf line;
+    gw_buf_init(&line, LINE_MAX_BYTES);
+    put_head(&line, &conf, lvl, event);
+    put_ctx(&line, conf.format, ctx);
+    for (size_t i = 0; i < nkv; i++)
+        put_kv(&line, conf.format, &kv[i]);
+    if (conf.format == LOG_JSON)
+        gw_buf_put_u8(&line, '}');
+    gw_buf_put_u8(&line, '\n');
+    pthread_mutex_lock(&g.lock);
+    if (line.failed != GW_OK || (g.running && line.len > g.queue.max - g.queue.len)) {
+        g.dropped++;
+    } else if (g.running) {
+        gw_buf_put(&g.queue, line.data, line.len);
+        pthread_cond_signal(&g.some);
+    } else {
+        emit(&g.conf, g.fd, &line);
+    }
+    pthread_mutex_unlock(&g.lock);
+    gw_buf_free(&line);
+}
+
+void log_msg(enum log_level lvl, const struct log_ctx *ctx, const char *event, const char *fmt, ...)
+{
+    char text[LOG_VALUE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    struct log_kv kv = log_str("msg", text);
+    log_write(lvl, ctx, event, &kv, 1);
+}

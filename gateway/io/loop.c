@@ -1,0 +1,169 @@
+#include "gateway/io/loop.h"
+
+#include <assert.h>
+
+#include "gateway/base/list.h"
+#include "gateway/base/mem.h"
+
+struct loop {
+    uv_loop_t uv;
+    uv_idle_t idle;   /* active while `deferred` holds something: the poll then does not wait */
+    uv_async_t async; /* wakes the loop for `posted` */
+    struct list deferred;
+    uv_mutex_t lock; /* guards posted */
+    struct list posted;
+};
+
+struct deferred {
+    struct op op;
+    struct list node;
+    struct loop *loop;
+    loop_fn *fn;
+    void *arg;
+};
+
+static void deferred_cancel(struct op *op)
+{
+    struct deferred *d = (struct deferred *)op;
+    list_remove(&d->node);
+    mem_free(d);
+}
+
+static const struct op_type deferred_type = {"deferred", deferred_cancel};
+
+/* Runs what was there when the turn began: what these defer in turn waits for the next one. */
+static void run_deferred(uv_idle_t *idle)
+{
+    struct loop *l = idle->data;
+    struct deferred mark = {.fn = NULL};
+    list_push(&l->deferred, &mark.node);
+    while (list_first(&l->deferred) != &mark.node) {
+        struct deferred *d = LIST_ENTRY(list_first(&l->deferred), struct deferred, node);
+        loop_fn *fn = d->fn;
+        void *arg = d->arg;
+        list_remove(&d->node);
+        mem_free(d);
+        fn(arg);
+    }
+    list_remove(&mark.node);
+    if (list_empty(&l->deferred))
+        uv_idle_stop(&l->idle);
+}
+
+struct op *loop_defer(struct loop *l, loop_fn *fn, void *arg)
+{
+    struct deferred *d = mem_zalloc(sizeof *d);
+    d->op.type = &deferred_type;
+    d->loop = l;
+    d->fn = fn;
+    d->arg = arg;
+    list_push(&l->deferred, &d->node);
+    uv_idle_start(&l->idle, run_deferred);
+    return &d->op;
+}
+
+static void run_posted(uv_async_t *async)
+{
+    struct loop *l = async->data;
+    struct list mine;
+    list_init(&mine);
+    uv_mutex_lock(&l->lock);
+    while (!list_empty(&l->posted)) {
+        struct list *n = list_first(&l->posted);
+        list_remove(n);
+        list_push(&mine, n);
+    }
+    uv_mutex_unlock(&l->lock);
+    while (!list_empty(&mine)) {
+        struct deferred *d = LIST_ENTRY(list_first(&mine), struct deferred, node);
+        list_remove(&d->node);
+        d->fn(d->arg);
+        mem_free(d);
+    }
+}
+
+void loop_post(struct loop *l, loop_fn *fn, void *arg)
+{
+    struct deferred *d = mem_zalloc(sizeof *d);
+    d->fn = fn;
+    d->arg = arg;
+    uv_mutex_lock(&l->lock);
+    list_push(&l->posted, &d->node);
+    uv_async_send(&l->async);
+    uv_mutex_unlock(&l->lock);
+}
+
+enum gw_err loop_new(struct loop **out)
+{
+    struct loop *l = mem_zalloc(sizeof *l);
+    if (uv_loop_init(&l->uv) != 0) {
+        mem_free(l);
+        return GW_IO;
+    }
+    if (uv_async_init(&l->uv, &l->async, run_posted) != 0) {
+        uv_loop_close(&l->uv);
+        mem_free(l);
+        return GW_IO;
+    }
+    uv_idle_init(&l->uv, &l->idle);
+    uv_mutex_init(&l->lock);
+    list_init(&l->deferred);
+    list_init(&l->posted);
+    l->uv.data = l->idle.data = l->async.data = l;
+    uv_unref((uv_handle_t *)&l->async);
+    *out = l;
+    return GW_OK;
+}
+
+void loop_free(struct loop **lp)
+{
+    struct loop *l = *lp;
+    *lp = NULL;
+    if (l == NULL)
+        return;
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    run_posted(&l->async);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&l->idle, NULL);
+    uv_close((uv_handle_t *)&l->async, NULL);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    int rc = uv_loop_close(&l->uv);
+    assert(rc == 0); /* a handle that its owner did not close */
+    (void)rc;
+    uv_mutex_destroy(&l->lock);
+    mem_free(l);
+}
+
+uv_loop_t *loop_uv(struct loop *l)
+{
+    return &l->uv;
+}
+
+void loop_run(struct loop *l)
+{
+    uv_ref((uv_handle_t *)&l->async);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    uv_unref((uv_handle_t *)&l->async);
+}
+
+void loop_stop(struct loop *l)
+{
+    uv_stop(&l->uv);
+}
+
+void loop_turn(struct loop *l)
+{
+    uv_ref((uv_handle_t *)&l->async);
+    uv_run(&l->uv, UV_RUN_ONCE);
+    uv_unref((uv_handle_t *)&l->async);
+}
+
+void loop_poll(struct loop *l)
+{
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+}
+
+uint64_t loop_now_ms(struct loop *l)
+{
+    return uv_now(&l->uv);
+}

@@ -1,0 +1,37 @@
+/*
+ * One SSH connection, from the accepted socket to the log line of its end. It lives and dies on one
+ * loop. libssh is named in gateway/ssh only. The recipe and the traps: docs/architecture.md.
+ */
+#ifndef GATEWAY_SSH_CONN_H
+#define GATEWAY_SSH_CONN_H
+
+#include "auth/auth.h"
+#include "backends/backends.h"
+#include "config/settings.h"
+#include "gateway/io/loop.h"
+#include "gateway/ssh/host_keys.h"
+
+struct conn;
+
+/* What the connections of a loop share. Borrowed for their lives. */
+struct conn_env {
+    struct loop *loop;
+    struct settings *settings; /* each connection takes a reference */
+    struct auth *auth;
+    struct host_keys *host_keys;
+    struct backend *(*backend)(void *arg, const char *name);
+    /* The login is over (it counts no more as unauthenticated). Once at most. */
+    void (*authenticated)(void *arg, struct conn *c, const char *user);
+    /* The connection is gone and freed when this returns. Once. */
+    void (*closed)(void *arg, struct conn *c);
+    void *arg;
+};
+
+/* Takes fd (also on failure): accepted, any flags. Errors: GW_IO, GW_NO_MEMORY, logged. */
+enum gw_err conn_start(const struct conn_env *env, int fd, struct conn **out);
+/* Idempotent; why is logged ("drained", "shutdown", ...). Ends on a later turn with closed(). */
+void conn_close(struct conn *c, const char *why);
+/* Close it as soon as no transfer is open and no request under way. */
+void conn_drain(struct conn *c);
+
+#endif
