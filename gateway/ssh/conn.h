@@ -21,14 +21,16 @@ struct conn_env {
     struct host_keys *host_keys;
     struct backend *(*backend)(void *arg, const char *name);
     /* The login is over (it counts no more as unauthenticated). Once at most. */
-    void (*authenticated)(void *arg, struct conn *c, const char *user);
-    /* The connection is gone and freed when this returns. Once. */
-    void (*closed)(void *arg, struct conn *c);
-    void *arg;
+    void (*authenticated)(void *tag, const char *user);
+    /* The connection is gone; its pointer is dead when this returns. Once, never before
+     * conn_start() returned. */
+    void (*closed)(void *tag);
+    void *arg; /* of backend() */
 };
 
-/* Takes fd (also on failure): accepted, any flags. Errors: GW_IO, GW_NO_MEMORY, logged. */
-enum gw_err conn_start(const struct conn_env *env, int fd, struct conn **out);
+/* Takes fd (also on failure): accepted, any flags. `tag` comes back in the callbacks.
+ * Errors: GW_IO, GW_NO_MEMORY, logged. */
+enum gw_err conn_start(const struct conn_env *env, int fd, void *tag, struct conn **out);
 /* Idempotent; why is logged ("drained", "shutdown", ...). Ends on a later turn with closed(). */
 void conn_close(struct conn *c, const char *why);
 /* Close it as soon as no transfer is open and no request under way. */
