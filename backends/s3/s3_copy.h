@@ -1,0 +1,25 @@
+/* A server-side copy of one object, of any size: CopyObject, or UploadPartCopy above 5 GiB. */
+#ifndef BACKENDS_S3_S3_COPY_H
+#define BACKENDS_S3_S3_COPY_H
+
+#include "backends/s3/s3.h"
+
+struct s3_copy_args {
+    const char *from, *to; /* keys; may be the same (metadata rewritten) */
+    const char *etag;      /* the source must have this ETag; NULL = whatever HEAD finds */
+    bool exclusive;        /* `to` must not exist: GW_EXISTS */
+    bool set_mtime;        /* else the source's metadata is kept as it is */
+    int64_t mtime_s;
+    uint32_t mtime_ns;
+    const struct log_ctx *log;
+};
+
+/*
+ * Done with GW_OK once the copy is there and has the source's size (HEAD after it). Copies args.
+ * attr in the result: the new object's. A cancel aborts an unfinished multipart upload.
+ * Errors: GW_NOT_FOUND (no source), GW_CHANGED (other ETag), those of s3_client_start().
+ */
+struct op *s3_copy_start(struct s3_store *s, const struct s3_copy_args *args, fs_done_fn *done,
+                         void *arg);
+
+#endif
