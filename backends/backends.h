@@ -14,6 +14,7 @@
 struct backend;
 
 struct backend_env {
+    const char *name; /* the backend's; filled in by backend_new() */
     struct loop *loop;
     struct budget *budget;
     const char *state_dir; /* NULL = none; borrowed for the backend's life */
@@ -31,20 +32,21 @@ struct backend_view {
 typedef void backend_done_fn(void *arg, enum gw_err err, const char *text);
 
 struct backend_type {
+    /* Takes a reference of b (backend_ref) that the view's free gives back. */
     enum gw_err (*view)(struct backend *b, const struct backend_view *args, struct fs **out);
     /* Does it answer, and may we read and write? For `check --probe` and the start's log. */
     struct op *(*probe)(struct backend *b, backend_done_fn *done, void *arg);
     /* Removes what a killed process left: staging files, multipart uploads. Once, at start, on the
      * first loop; text says how many. NULL = nothing to do. */
     struct op *(*sweep)(struct backend *b, backend_done_fn *done, void *arg);
-    void (*free)(struct backend *b);
+    void (*free)(struct backend *b); /* its own struct; name is backend_unref()'s */
 };
 
-/* The head of every kind's own struct. */
+/* The head of every kind's own struct. make() sets type, backend_new() the rest. */
 struct backend {
     const struct backend_type *type;
     char *name;
-    struct backend_env env;
+    struct backend_env env; /* env.name is name */
     unsigned refs;
 };
 

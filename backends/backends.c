@@ -1,0 +1,116 @@
+#include "backends/backends.h"
+
+#include <string.h>
+
+#include "backends/memory.h"
+#include "gateway/base/mem.h"
+
+/* One row a kind of store: the reader of the configuration, the schema and the documentation follow
+ * it. */
+static const struct backend_kind *const kinds[] = {
+    &memory_kind,
+};
+#define NKINDS (sizeof kinds / sizeof kinds[0])
+
+static struct opt_kind options[NKINDS];
+static uv_once_t options_once = UV_ONCE_INIT;
+
+static void fill_options(void)
+{
+    for (size_t i = 0; i < NKINDS; i++)
+        options[i] = kinds[i]->opt;
+}
+
+const struct opt_kinds *backend_kinds(void)
+{
+    static const struct opt_kinds all = {options, NKINDS};
+    uv_once(&options_once, fill_options);
+    return &all;
+}
+
+enum gw_err backend_new(const struct backend_env *env, const char *name, const struct opt_any *any,
+                        struct backend **out, struct gw_errmsg *msg)
+{
+    *out = NULL;
+    for (size_t i = 0; i < NKINDS; i++) {
+        if (strcmp(kinds[i]->opt.name, any->kind->name) != 0)
+            continue;
+        struct backend_env mine = *env;
+        char *copy = mem_strdup(name);
+        mine.name = copy;
+        struct backend *b = NULL;
+        enum gw_err err = kinds[i]->make(&mine, any->conf, &b, msg);
+        if (err != GW_OK) {
+            mem_free(copy);
+            return err;
+        }
+        b->name = copy;
+        b->env = mine;
+        b->refs = 1;
+        *out = b;
+        return GW_OK;
+    }
+    return gw_err_set(msg, GW_CONFIG, "backend %s: no such type: %s", name, any->kind->name);
+}
+
+struct backend *backend_ref(struct backend *b)
+{
+    b->refs++;
+    return b;
+}
+
+void backend_unref(struct backend **bp)
+{
+    struct backend *b = *bp;
+    *bp = NULL;
+    if (b == NULL || --b->refs > 0)
+        return;
+    char *name = b->name;
+    b->type->free(b);
+    mem_free(name);
+}
+
+enum gw_err backend_view_new(struct backend *b, const struct backend_view *args, struct fs **out)
+{
+    *out = NULL;
+    return b->type->view(b, args, out);
+}
+
+struct alive {
+    struct op op;
+    struct op *turn;
+    backend_done_fn *done;
+    void *arg;
+};
+
+static void alive_cancel(struct op *op)
+{
+    struct alive *a = (struct alive *)op;
+    op_cancel(&a->turn);
+    mem_free(a);
+}
+
+static const struct op_type alive_type = {"backend_probe", alive_cancel};
+
+static void alive_fire(void *arg)
+{
+    struct alive *a = arg;
+    a->turn = NULL;
+    a->done(a->arg, GW_OK, "ok");
+    mem_free(a);
+}
+
+struct op *backend_probe(struct backend *b, backend_done_fn *done, void *arg)
+{
+    if (b->type->probe != NULL)
+        return b->type->probe(b, done, arg);
+    struct alive *a = mem_zalloc(sizeof *a);
+    *a = (struct alive){.op.type = &alive_type, .done = done, .arg = arg};
+    a->turn = loop_defer(b->env.loop, alive_fire, a);
+    return &a->op;
+}
+
+struct op *backend_sweep(struct backend *b, backend_done_fn *done, void *arg)
+{
+    return b->type->sweep == NULL ? NULL : b->type->sweep(b, done, arg);
+}
