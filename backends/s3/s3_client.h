@@ -11,23 +11,18 @@
 #include <stdint.h>
 
 #include "backends/fs.h"
+#include "backends/s3/s3_sign.h"
 #include "gateway/base/buf.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/io/http.h"
 #include "gateway/io/loop.h"
 
-#define S3_KEY_MAX        1024u
-#define S3_ANSWER_MAX     (4u << 20) /* of a collected body: a page of 1,000 long keys fits */
-#define S3_REQUEST_ID_MAX 128u
+#define S3_KEY_MAX    1024u
+#define S3_ANSWER_MAX (4u << 20) /* of a collected body: a page of 1,000 long keys fits */
 
 struct s3_client;
 struct s3_conf; /* backends/s3/s3.h */
-
-struct s3_param {
-    const char *name;  /* as it is, encoded by the client */
-    const char *value; /* the same; NULL = "name=" (a sub-resource: "uploads") */
-};
 
 typedef void s3_rewind_fn(void *arg);
 
@@ -51,8 +46,8 @@ enum {
 
 struct s3_req {
     const char *method;
-    const char *key; /* byte for byte, at most S3_KEY_MAX; NULL = the bucket itself */
-    const struct s3_param *query;
+    const char *key;              /* byte for byte, at most S3_KEY_MAX; NULL = the bucket itself */
+    const struct s3_param *query; /* as they are; encoded by the client */
     size_t nquery;
     const char *const *headers; /* "name: value", signed and sent */
     size_t nheaders;
@@ -75,8 +70,8 @@ struct s3_req {
 };
 
 /* Borrows conf and its strings for the client's life. */
-enum gw_err s3_client_new(struct loop *l, const char *name, const struct s3_conf *conf,
-                          struct s3_client **out, struct gw_errmsg *msg);
+enum gw_err s3_client_new(struct loop *l, const struct s3_conf *conf, struct s3_client **out,
+                          struct gw_errmsg *msg);
 void s3_client_free(struct s3_client **cp); /* every op of it is done or cancelled */
 
 /*
