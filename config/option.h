@@ -5,8 +5,8 @@
  * A table describes a plain struct: each row names a JSON key and the member that holds it. Every
  * problem of a file is reported at once, each with its JSON path, the value, what is allowed and
  * the nearest known key. In any string ${NAME} and ${NAME:-default} take environment variables ($${
- * is a literal ${); ${user} and the other names of `late` are left for later. A secret is a string,
- * {"env": "NAME"} or {"file": "path"}.
+ * is a literal ${); ${user} is left for later. A number or true/false may be written as a string
+ * that holds a variable. A secret is a string, {"env": "NAME"} or {"file": "path"}.
  */
 #ifndef CONFIG_OPTION_H
 #define CONFIG_OPTION_H
@@ -39,7 +39,14 @@ enum opt_type {             /* the member's C type */
                 OPT_JSON,      /* json_t *: as it stands (the identity of `users`) */
 };
 
-enum { OPT_REQUIRED = 1u << 0 };
+enum {
+    /* Absent is a problem. An OPT_OBJECT that is absent is then read as {}, so that the required
+     * keys in it are named; without the flag it just takes its defaults. */
+    OPT_REQUIRED = 1u << 0,
+    /* A key of the design that this version does not have: refused with a text that says so. Only
+     * key, flags and help of the row count. */
+    OPT_LATER = 1u << 1,
+};
 
 struct opt_strs {
     char **v;
@@ -71,6 +78,8 @@ struct opt_spec {
     enum opt_type type;
     size_t offset;
     const char *dflt; /* JSON text; NULL = absent (0, NULL, empty) */
+    /* Numbers: the range. OPT_STR, OPT_PATH, OPT_SECRET: bytes. OPT_STRS, lists and maps: how many.
+     * max 0 = no bound of its own. */
     uint64_t min, max;
     const char *const *names; /* NULL-terminated: OPT_ENUM, OPT_STRS */
     const struct opt_spec *sub;
@@ -78,9 +87,11 @@ struct opt_spec {
     unsigned slot; /* OPT_KIND*: which of opt_reader.kinds */
     unsigned flags;
     const char *help; /* one or two sentences, in plain words; units where the key has none */
-    /* More than a range: fills *msg and returns GW_CONFIG. `member` points at the value. NULL =
-     * none. */
+    /* More than a range: fills *msg with words that follow the value ("is not a CIDR") and returns
+     * GW_CONFIG. `member` points at the value; of OPT_STRS, OPT_LIST and OPT_MAP at each element in
+     * turn (char *const *, the struct). Runs only where the value had no problem. NULL = none. */
     enum gw_err (*check)(const void *member, struct gw_errmsg *msg);
+    const char *const *later; /* OPT_ENUM, OPT_STRS: names of the design that come later */
 };
 
 enum { OPT_SLOT_BACKEND, OPT_SLOT_VERIFIER, OPT_SLOT_COUNT };
@@ -88,28 +99,36 @@ enum { OPT_SLOT_BACKEND, OPT_SLOT_VERIFIER, OPT_SLOT_COUNT };
 struct opt_kinds {
     const struct opt_kind *v;
     size_t n;
+    const char *const *later; /* names of the design that come later, NULL-terminated; or NULL */
 };
 
 /* What a reading needs from outside, and what it found: problems, one a line, "listen[0].port:
- * 70000 is ...". */
+ * 70000 is ...". The caller initialises problems; nproblems counts also what did not fit. */
 struct opt_reader {
     struct opt_kinds kinds[OPT_SLOT_COUNT];
     struct gw_buf problems;
     size_t nproblems;
+    bool no_memory; /* something is missing because memory was out */
 };
 
-/* Fills *out (the table's struct, zeroed by the caller) with defaults and obj's values. `path`
- * leads every problem ("" at the top). obj NULL = defaults only. After a problem *out is still safe
- * to free. */
-void options_read(struct opt_reader *r, const struct opt_spec *tab, const json_t *obj,
-                  const char *path, void *out);
+/*
+ * Fills *out (the table's struct, zeroed by the caller) with defaults and obj's values. `path`
+ * leads every problem ("" at the top). obj NULL = defaults only, nothing is required.
+ * After a problem *out is still safe to free.
+ */
+void options_read(struct opt_reader *r, const struct opt_spec *tab, json_t *obj, const char *path,
+                  void *out);
 void options_problem(struct opt_reader *r, const char *path, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-void options_free(const struct opt_spec *tab,
-                  void *out); /* everything the struct owns, not the struct */
-/* The effective values; secrets as "********". Gives a new reference. */
+/* Everything that the struct owns, not the struct; it is zero again then. */
+void options_free(const struct opt_spec *tab, void *out);
+/* The effective values; secrets as "********". Gives a new reference; NULL when memory is out. */
 json_t *options_print(const struct opt_spec *tab, const void *in);
-/* JSON Schema (draft 2020-12) of the table. Gives a new reference. */
+/* JSON Schema (draft 2020-12) of the table. kinds: OPT_SLOT_COUNT of them. Gives a new reference;
+ * NULL when memory is out. */
 json_t *options_schema(const struct opt_spec *tab, const struct opt_kinds *kinds);
+/* The reference in Markdown, a section for each object of the table. */
+void options_markdown(const struct opt_spec *tab, const struct opt_kinds *kinds,
+                      struct gw_buf *out);
 
 #endif

@@ -5,6 +5,8 @@
 #ifndef CONFIG_SETTINGS_H
 #define CONFIG_SETTINGS_H
 
+#include <stdatomic.h>
+
 #include "config/option.h"
 #include "gateway/base/log.h"
 
@@ -84,15 +86,18 @@ struct settings {
     struct settings_sftp sftp;
     struct settings_log log;
     char *state_dir; /* NULL = nothing is written to disk */
+    char *schema;    /* "$schema", for editors only */
     /* private */
-    unsigned refs;
+    atomic_uint refs;
 };
 
 /* The table of the whole file: for the generators of the schema and the documentation. */
 extern const struct opt_spec settings_table[];
 
-/* Reads, expands, checks. `path` NULL takes `text` (tests).
- * Errors: GW_CONFIG, every problem on a line of its own in *problems (initialised by the caller).
+/*
+ * Reads, expands, checks. `path` NULL takes `text` (tests). Blocks: start and reload only.
+ * Errors: GW_CONFIG, GW_NO_MEMORY, GW_IO (the file cannot be read); every problem on a line of its
+ * own in *problems (initialised by the caller).
  */
 enum gw_err settings_load(const char *path, const char *text,
                           const struct opt_kinds kinds[OPT_SLOT_COUNT], struct settings **out,

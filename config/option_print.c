@@ -1,0 +1,118 @@
+#include "config/option.h"
+#include "config/option_row.h"
+
+#define MASK "********"
+
+static json_t *print_any(const struct opt_any *any)
+{
+    if (any->kind == NULL)
+        return json_null();
+    json_t *body = options_print(any->kind->tab, any->conf);
+    json_t *out = json_object();
+    if (json_object_set_new(out, "type", json_string(any->kind->name)) != 0 ||
+        json_object_update(out, body) != 0) {
+        json_decref(out);
+        out = NULL;
+    }
+    json_decref(body);
+    return out;
+}
+
+static json_t *print_element(const struct opt_spec *row, const void *v, size_t i)
+{
+    const char *one = (const char *)v + i * option_row_size(row);
+    if (row->type == OPT_KIND_LIST || row->type == OPT_KIND_MAP)
+        return print_any((const struct opt_any *)(const void *)one);
+    return options_print(row->sub, one);
+}
+
+static json_t *print_list(const struct opt_spec *row, const struct opt_list *list)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < list->n; i++)
+        if (json_array_append_new(out, print_element(row, list->v, i)) != 0)
+            goto fail;
+    return out;
+fail:
+    json_decref(out);
+    return NULL;
+}
+
+static json_t *print_map(const struct opt_spec *row, const struct opt_map *map)
+{
+    json_t *out = json_object();
+    for (size_t i = 0; i < map->n; i++)
+        if (json_object_set_new(out, map->names[i], print_element(row, map->v, i)) != 0)
+            goto fail;
+    return out;
+fail:
+    json_decref(out);
+    return NULL;
+}
+
+static json_t *print_strs(const struct opt_strs *strs)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < strs->n; i++)
+        if (json_array_append_new(out, json_string(strs->v[i])) != 0)
+            goto fail;
+    return out;
+fail:
+    json_decref(out);
+    return NULL;
+}
+
+/* Nothing that is absent is printed: *absent. */
+static json_t *print_member(const struct opt_spec *row, const void *member, bool *absent)
+{
+    switch (row->type) {
+    case OPT_BOOL:
+        return json_boolean(*(const bool *)member);
+    case OPT_U32:
+        return json_integer(*(const uint32_t *)member);
+    case OPT_U64:
+        return json_integer((json_int_t) * (const uint64_t *)member);
+    case OPT_STR:
+    case OPT_PATH:
+        *absent = *(char *const *)member == NULL;
+        return *absent ? NULL : json_string(*(char *const *)member);
+    case OPT_SECRET:
+        *absent = *(char *const *)member == NULL;
+        return *absent ? NULL : json_string(MASK);
+    case OPT_ENUM:
+        return json_string(row->names[*(const int *)member]);
+    case OPT_STRS:
+        return print_strs(member);
+    case OPT_OBJECT:
+        return options_print(row->sub, member);
+    case OPT_LIST:
+    case OPT_KIND_LIST:
+        return print_list(row, member);
+    case OPT_MAP:
+    case OPT_KIND_MAP:
+        return print_map(row, member);
+    case OPT_KIND:
+        *absent = ((const struct opt_any *)member)->kind == NULL;
+        return *absent ? NULL : print_any(member);
+    case OPT_JSON:
+        *absent = *(json_t *const *)member == NULL;
+        return *absent ? NULL : json_deep_copy(*(json_t *const *)member);
+    }
+    return NULL;
+}
+
+json_t *options_print(const struct opt_spec *tab, const void *in)
+{
+    json_t *out = json_object();
+    for (const struct opt_spec *row = tab; row->key != NULL; row++) {
+        bool absent = false;
+        if ((row->flags & OPT_LATER) != 0)
+            continue;
+        json_t *v = print_member(row, option_row_const_member(row, in), &absent);
+        if (!absent && json_object_set_new(out, row->key, v) != 0) {
+            json_decref(out);
+            return NULL;
+        }
+    }
+    return out;
+}
