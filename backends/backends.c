@@ -23,7 +23,8 @@ static void fill_options(void)
 
 const struct opt_kinds *backend_kinds(void)
 {
-    static const struct opt_kinds all = {options, NKINDS};
+    static const char *const later[] = {"http", NULL};
+    static const struct opt_kinds all = {.v = options, .n = NKINDS, .later = later};
     uv_once(&options_once, fill_options);
     return &all;
 }
