@@ -1,0 +1,166 @@
+"""Fixtures of the end-to-end rows. Run by /usr/bin/python3 -m pytest; POSTERN_BUILD names the build tree."""
+import os
+import pathlib
+import subprocess
+import warnings
+
+import pytest
+
+warnings.filterwarnings("ignore")  # old ciphers that paramiko and asyncssh still name
+
+from gateway import POSTERN, ROOT, Gateway, Keys, run  # noqa: E402
+from s3 import S3  # noqa: E402
+
+TALLY = {"passed": 0, "failed": 0, "skipped": 0}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "s3: needs a real S3 server")
+    config.addinivalue_line("markers", "slow: takes more than a few seconds")
+    os.environ.pop("SSH_AUTH_SOCK", None)  # a developer's agent must not answer for a test
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        store = getattr(item, "callspec", None) and item.callspec.params.get("store_kind")
+        if store in ("radosgw", "swift") or {"radosgw", "swift"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.s3)
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "call" or report.outcome != "passed":
+        TALLY[report.outcome] += 1
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        print(f"\n{TALLY['passed']} passed, {TALLY['failed']} failed, {TALLY['skipped']} skipped")
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    assert POSTERN.exists(), f"{POSTERN} is not built"
+    return Keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory):
+    """Clients write their histories and caches here, not into the developer's home."""
+    folder = tmp_path_factory.mktemp("home")
+    os.environ["HOME"] = str(folder)
+    for name in ("AWS_CA_BUNDLE", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "http_proxy", "https_proxy", "all_proxy"):
+        os.environ.pop(name, None)
+    return folder
+
+
+@pytest.fixture
+def postern(tmp_path, keys):
+    """A factory: postern(backends, ...) gives a started Gateway; each is ended and checked at the end."""
+    made = []
+
+    def factory(backends, start=True, **more):
+        gateway = Gateway(tmp_path / f"gateway{len(made)}", keys, backends, **more)
+        made.append(gateway)
+        return gateway.start() if start else gateway
+
+    yield factory
+    problems = []
+    for gateway in made:
+        try:
+            gateway.stop()
+        except AssertionError as problem:
+            problems.append(str(problem))
+    assert not problems, "\n".join(problems)
+
+
+class Server:
+    """A store's server as tests/lab started it: a bucket a test keeps the tests apart."""
+
+    def __init__(self, name, values, access_key, secret_key):
+        self.name, self.values = name, values
+        self.access_key, self.secret_key = access_key, secret_key
+        self.client = S3(values["ENDPOINT"], access_key, secret_key)
+        self.buckets = 0
+
+    def bucket(self):
+        self.buckets += 1
+        name = f"e2e-{self.buckets}"
+        self.client.make_bucket(name)
+        return name
+
+    def backend(self, bucket, **more):
+        return dict({"type": "s3", "bucket": bucket, "region": "us-east-1", "endpoint": self.values["ENDPOINT"],
+                     "path_style": True, "credentials": {"access_key_id": self.access_key,
+                                                         "secret_access_key": self.secret_key}}, **more)
+
+
+def lab(script, folder, *arguments, **environment):
+    """Runs `tests/lab/SCRIPT up FOLDER ...` and gives its KEY=value lines."""
+    up = run([ROOT / "tests/lab" / script, "up", folder, *arguments], env=dict(os.environ, **environment))
+    assert up.returncode == 0, up.stderr
+    return dict(line.split("=", 1) for line in up.stdout.splitlines())
+
+
+def lab_down(script, folder):
+    subprocess.run([str(ROOT / "tests/lab" / script), "down", str(folder)], check=False)
+
+
+@pytest.fixture(scope="session")
+def radosgw(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("radosgw") / "run"
+    yield Server("radosgw", lab("radosgw.sh", folder, AK="accesskey", SK="secretkey0123456789"), "accesskey",
+                 "secretkey0123456789")
+    lab_down("radosgw.sh", folder)
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("swift") / "run"
+    yield Server("swift", lab("swift.sh", folder, AK="test:tester", SK="secretkey0123456789"), "test:tester",
+                 "secretkey0123456789")
+    lab_down("swift.sh", folder)
+
+
+@pytest.fixture
+def faulty(radosgw, tmp_path):
+    """nginx in front of radosgw; its KEY=value lines (PLAIN, SLOWDOWN, SLOW)."""
+    folder = tmp_path / "nginx"
+    yield lab("nginx.sh", folder, "faulty", radosgw.client.host)
+    lab_down("nginx.sh", folder)
+
+
+class Store:
+    """A backend's configuration, and a way to look behind postern's back."""
+
+    def __init__(self, kind, backend, read, names, uploads=lambda: []):
+        self.kind, self.backend, self.read, self.names, self.uploads = kind, backend, read, names, uploads
+
+
+def make_store(kind, request, tmp_path):
+    if kind == "memory":
+        return Store(kind, {"type": "memory"}, None, None)
+    if kind == "local":
+        root = tmp_path / "store"
+        root.mkdir()
+        return Store(kind, {"type": "local", "root": str(root)},
+                     lambda name: (root / name).read_bytes() if (root / name).is_file() else None,
+                     lambda: sorted(str(p.relative_to(root)) for p in root.rglob("*")))
+    server = request.getfixturevalue(kind)
+    bucket = server.bucket()
+    return Store(kind, server.backend(bucket), lambda name: server.client.get(bucket, name),
+                 lambda: server.client.keys(bucket), lambda: server.client.uploads(bucket))
+
+
+@pytest.fixture
+def store(store_kind, request, tmp_path):
+    return make_store(store_kind, request, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def big_file(tmp_path_factory):
+    """100 MiB that no compression and no repetition hides a mistake in."""
+    path = tmp_path_factory.mktemp("big") / "big.bin"
+    with path.open("wb") as out:
+        for _ in range(100):
+            out.write(os.urandom(1 << 20))
+    return pathlib.Path(path)
