@@ -12,7 +12,8 @@
 
 struct listener;
 
-/* Gives fd: non-blocking, close-on-exec. */
+/* Gives fd: non-blocking, close-on-exec, with the options of `tcp`. peer: a mapped IPv4 address is
+ * plain IPv4. */
 typedef void listener_fn(void *arg, int fd, const struct sockaddr_storage *peer);
 
 /* Binds and listens. Host names of allow and deny are looked up here, once, at start (blocking).
