@@ -25,6 +25,7 @@ struct backend_view {
     const char *user;
     const char *credentials; /* a named set of the store; NULL = its own */
     bool read_only;
+    bool no_links;             /* symbolic links are neither followed nor made */
     const struct log_ctx *log; /* borrowed for the view's life */
 };
 

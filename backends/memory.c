@@ -17,6 +17,7 @@ struct memory_fs {
     struct backend *backend;
     struct memory_tree *tree;
     struct memory_node *root;
+    unsigned no_links; /* MEMORY_TREE_NO_LINKS or 0 */
 };
 
 struct memory_file {
@@ -103,6 +104,11 @@ static bool read_only(const struct memory_fs *m)
     return (m->base.caps & FS_CAP_READ_ONLY) != 0;
 }
 
+static enum gw_err walk(struct memory_fs *m, const char *path, bool follow, struct memory_place *at)
+{
+    return memory_tree_find(m->root, path, (follow ? MEMORY_TREE_FOLLOW : 0u) | m->no_links, at);
+}
+
 static void unref(struct memory_fs *m, struct memory_node **np)
 {
     memory_tree_lock(m->tree);
@@ -140,7 +146,7 @@ static enum gw_err open_node(struct memory_fs *m, const char *path, uint32_t fla
                              const struct fs_attr *attr, struct memory_file *f)
 {
     struct memory_place at;
-    enum gw_err err = memory_tree_find(m->root, path, (flags & FS_EXCL) == 0, &at);
+    enum gw_err err = walk(m, path, (flags & FS_EXCL) == 0, &at);
     if (err != GW_OK)
         return err;
     bool write = (flags & (FS_WRITE | FS_APPEND | FS_TRUNC | FS_CREATE)) != 0;
@@ -275,7 +281,7 @@ static enum gw_err appear(struct memory_fs *m, struct memory_file *f)
 {
     struct memory_place at;
     bool excl = (f->flags & FS_EXCL) != 0;
-    enum gw_err err = memory_tree_find(m->root, f->upload, !excl, &at);
+    enum gw_err err = walk(m, f->upload, !excl, &at);
     if (err != GW_OK)
         return err;
     if (at.node != NULL && excl)
@@ -339,7 +345,7 @@ static struct op *memory_copy(struct fs_file *from, uint64_t off, uint64_t len, 
 /* An existing node, or GW_NOT_FOUND. */
 static enum gw_err find(struct memory_fs *m, const char *path, bool follow, struct memory_place *at)
 {
-    enum gw_err err = memory_tree_find(m->root, path, follow, at);
+    enum gw_err err = walk(m, path, follow, at);
     return err == GW_OK && at->node == NULL ? GW_NOT_FOUND : err;
 }
 
@@ -348,7 +354,7 @@ static enum gw_err find_free(struct memory_fs *m, const char *path, struct memor
 {
     if (read_only(m))
         return GW_READ_ONLY;
-    enum gw_err err = memory_tree_find(m->root, path, false, at);
+    enum gw_err err = walk(m, path, false, at);
     return err == GW_OK && at->node != NULL ? GW_EXISTS : err;
 }
 
@@ -497,7 +503,8 @@ static struct op *memory_symlink(struct fs *fs, const char *target, const char *
                                  fs_done_fn *done, void *arg)
 {
     struct memory_fs *m = fs_lock(fs);
-    enum gw_err err = target[0] == '\0' || strlen(target) >= FS_PATH_MAX
+    enum gw_err err = m->no_links != 0 ? GW_DENIED
+                      : target[0] == '\0' || strlen(target) >= FS_PATH_MAX
                           ? GW_BAD_ARG
                           : create(m, path, FS_KIND_LINK, NULL, target);
     memory_tree_unlock(m->tree);
@@ -542,7 +549,7 @@ static enum gw_err move(struct memory_fs *m, const char *from, const char *to, u
     struct memory_place b;
     enum gw_err err = read_only(m) ? GW_READ_ONLY : find(m, from, false, &a);
     if (err == GW_OK)
-        err = memory_tree_find(m->root, to, false, &b);
+        err = walk(m, to, false, &b);
     if (err != GW_OK)
         return err;
     if (a.dir == NULL || b.dir == NULL)
@@ -636,7 +643,7 @@ static enum gw_err prefix_node(struct memory_tree *t, const char *prefix, struct
         size_t len = strcspn(prefix, "/");
         char *name = mem_strndup(prefix, len);
         struct memory_place at;
-        enum gw_err err = memory_tree_find(n, name, false, &at);
+        enum gw_err err = memory_tree_find(n, name, 0, &at);
         if (err == GW_OK && at.node == NULL) {
             at.node = memory_tree_node(t, FS_KIND_DIR, 0755);
             err = at.node == NULL ? GW_NO_SPACE : memory_tree_link(t, n, name, at.node);
@@ -667,12 +674,13 @@ static enum gw_err memory_view(struct backend *b, const struct backend_view *arg
     struct memory_fs *m = mem_zalloc(sizeof *m);
     m->base.type = &memory_type;
     m->base.loop = b->env.loop;
-    m->base.caps = FS_CAP_RANDOM_WRITE | FS_CAP_HARDLINK | FS_CAP_SYMLINK | FS_CAP_STATVFS |
-                   FS_CAP_COPY | FS_CAP_FSYNC | FS_CAP_OWNER |
+    m->base.caps = FS_CAP_RANDOM_WRITE | FS_CAP_HARDLINK | FS_CAP_STATVFS | FS_CAP_COPY |
+                   FS_CAP_FSYNC | FS_CAP_OWNER | (args->no_links ? 0u : FS_CAP_SYMLINK) |
                    (args->read_only ? FS_CAP_READ_ONLY : 0u);
     m->backend = backend_ref(b);
     m->tree = mb->tree;
     m->root = root;
+    m->no_links = args->no_links ? MEMORY_TREE_NO_LINKS : 0;
     *out = &m->base;
     return GW_OK;
 }

@@ -244,7 +244,7 @@ static void step_up(struct memory_node *root, struct memory_place *p)
     p->dir = p->node == root ? NULL : p->node->up;
 }
 
-enum gw_err memory_tree_find(struct memory_node *root, const char *path, bool follow,
+enum gw_err memory_tree_find(struct memory_node *root, const char *path, unsigned how,
                              struct memory_place *out)
 {
     struct walk w = {.hops = 0};
@@ -274,8 +274,11 @@ enum gw_err memory_tree_find(struct memory_node *root, const char *path, bool fo
         size_t i = slot(dir, out->name, &found);
         out->dir = dir;
         out->node = found ? dir->links[i].node : NULL;
-        if (!found || out->node->attr.kind != FS_KIND_LINK || (*rest == '\0' && !follow))
+        if (!found || out->node->attr.kind != FS_KIND_LINK ||
+            (*rest == '\0' && (how & MEMORY_TREE_FOLLOW) == 0))
             continue;
+        if ((how & MEMORY_TREE_NO_LINKS) != 0)
+            return GW_DENIED;
         const char *target = out->node->target;
         err = follow_link(&w, target, rest);
         if (err != GW_OK)

@@ -47,12 +47,16 @@ struct memory_node *memory_tree_node(struct memory_tree *t, enum fs_kind kind, u
 struct memory_node *memory_tree_ref(struct memory_node *n);
 void memory_tree_unref(struct memory_tree *t, struct memory_node **np);
 
+/* How to walk: follow a link at the end of the path; refuse every link that would be followed. */
+enum { MEMORY_TREE_FOLLOW = 1u << 0, MEMORY_TREE_NO_LINKS = 1u << 1 };
+
 /*
- * `path` below `root`; links are followed on the way, and at its end where `follow` says so. An
+ * `path` below `root`; links are followed on the way, and at its end where `how` says so. An
  * absolute target starts at `root` again, and ".." stops there.
- * Errors: GW_NO_PATH, GW_NOT_DIR, GW_LOOP, GW_BAD_NAME; a missing last name is GW_OK, node NULL.
+ * Errors: GW_NO_PATH, GW_NOT_DIR, GW_LOOP, GW_BAD_NAME, GW_DENIED (NO_LINKS); a missing last name
+ * is GW_OK, node NULL.
  */
-enum gw_err memory_tree_find(struct memory_node *root, const char *path, bool follow,
+enum gw_err memory_tree_find(struct memory_node *root, const char *path, unsigned how,
                              struct memory_place *out);
 /* Takes a reference of its own. A node of that name must not be there. */
 enum gw_err memory_tree_link(struct memory_tree *t, struct memory_node *dir, const char *name,

@@ -13,7 +13,7 @@ struct vpath {
 };
 
 /* `wire` seen from `cwd` (normal and absolute). "" is cwd itself; ".." stops at "/"; "//" and "."
- * collapse; a backslash and %2e are literal.. Errors: GW_BAD_NAME for a NUL, invalid UTF-8 or more
+ * collapse; a backslash and %2e are literal. Errors: GW_BAD_NAME for a NUL, invalid UTF-8 or more
  * than FS_PATH_MAX - 1 bytes. */
 enum gw_err vpath_resolve(const char *cwd, struct gw_span wire, struct vpath *out);
 /* Is p at or below `top`? *rest is then what follows ("/" for top itself), else NULL. */
