@@ -3,6 +3,14 @@
  * Nothing fails for lack of it: who cannot take waits, first come first served across all loops,
  * and the wait closes the client's SSH window. Sizes in bytes. budget_take/give/used: any thread.
  * The wait's op: its loop's thread.
+ *
+ * There are two classes, told apart by size, so that what is small neither blocks nor is blocked:
+ *   small (n <= BUDGET_SMALL): first buffers, single reads. At most a quarter of the whole.
+ *   large: parts. At most seven eighths of the whole.
+ * The rule that keeps all moving: whoever waits for a large piece holds at most one small one, and
+ * whoever holds a large piece needs nothing more to finish with it and give it back. Small holders
+ * can then never starve the large (they have three quarters for themselves), nor the large the
+ * small.
  */
 #ifndef GATEWAY_IO_BUDGET_H
 #define GATEWAY_IO_BUDGET_H
@@ -12,18 +20,21 @@
 
 #include "gateway/io/loop.h"
 
+#define BUDGET_SMALL ((size_t)256 * 1024)
+
 struct budget;
 
 struct budget *budget_new(size_t bytes);
 void budget_free(struct budget **bp); /* after all that was taken came back */
 
-/* True: n bytes are yours until budget_give(). False: not now (also while others wait: no
- * overtaking). */
+/* True: n bytes are yours until budget_give(). False: not now (also while others of the class wait:
+ * no overtaking). */
 bool budget_take(struct budget *b, size_t n);
+/* What one call took, one call gives back: n tells the class. */
 void budget_give(struct budget *b, size_t n);
 /* done(arg) once n bytes are taken on the caller's behalf. A cancel gives back what a race had
- * taken. n above the whole budget is granted when nothing else is out, so that one transfer always
- * moves. */
+ * taken. n above the class's share is granted when nothing else of the class is out, so that one
+ * transfer always moves. */
 struct op *budget_wait(struct loop *l, struct budget *b, size_t n, loop_fn *done, void *arg);
 size_t budget_used(struct budget *b);
 size_t budget_total(struct budget *b);

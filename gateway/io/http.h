@@ -53,7 +53,8 @@ struct http_req {
     http_body_fn *on_body;       /* NULL = the body is collected for done, up to max_body */
     uint64_t connect_timeout_ms; /* 0 = 10 s */
     uint64_t timeout_ms;         /* of the whole request; 0 = none */
-    uint64_t stall_ms;           /* no byte either way for so long: GW_TIMEOUT; 0 = none */
+    uint64_t stall_ms;           /* no byte either way for so long while it is not paused by us:
+                                    GW_TIMEOUT; 0 = none */
 };
 
 enum gw_err http_client_new(struct loop *l, const struct http_tls *tls, struct http_client **out,
@@ -61,13 +62,17 @@ enum gw_err http_client_new(struct loop *l, const struct http_tls *tls, struct h
 void http_client_free(struct http_client **hcp); /* every op of it must be done or cancelled */
 
 /*
- * Copies the request's strings. Borrows body's bytes until done runs or op_cancel() returns.
+ * Copies the request's strings and the array of spans. Borrows the spans' bytes until done runs or
+ * op_cancel() returns. May be called from any callback, on_body and send included.
+ * A request that meets a kept connection which the server has closed is sent once more on a new one
+ * (RFC 9112 section 9.3.1); a body by `send` cannot be, it is GW_IO then.
+ * No proxy is used, whatever the environment says.
  * Errors in done: GW_TIMEOUT, GW_IO (no connection, cut off, truncated body), GW_UPSTREAM (not
  * HTTP, TLS refused), GW_TOO_LARGE. Any HTTP status is GW_OK.
  */
 struct op *http_start(struct http_client *hc, const struct http_req *req, http_done_fn *done,
                       void *arg);
-/* After on_body or send paused. */
+/* After on_body or send paused: they are called again on a later turn. Harmless otherwise. */
 void http_resume(struct op *op);
 
 /* Of a result; valid during the callback. */

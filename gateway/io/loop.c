@@ -154,13 +154,17 @@ void loop_stop(struct loop *l)
 void loop_turn(struct loop *l)
 {
     uv_ref((uv_handle_t *)&l->async);
-    uv_run(&l->uv, UV_RUN_ONCE);
+    /* UV_RUN_ONCE runs the timers that are due first and then waits for I/O all the same. */
+    uv_update_time(&l->uv);
+    uv_run(&l->uv, uv_backend_timeout(&l->uv) == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
     uv_unref((uv_handle_t *)&l->async);
 }
 
 void loop_poll(struct loop *l)
 {
+    uv_ref((uv_handle_t *)&l->async); /* else a loop without other handles would not even poll */
     uv_run(&l->uv, UV_RUN_NOWAIT);
+    uv_unref((uv_handle_t *)&l->async);
 }
 
 uint64_t loop_now_ms(struct loop *l)
