@@ -70,7 +70,7 @@ struct http_op {
     http_done_fn *done;
     void *arg;
     enum gw_err fault; /* ours, when we made libcurl stop */
-    bool head_done, recv_paused, send_paused, resume;
+    bool idempotent, head_done, recv_paused, send_paused, resume;
     uint64_t stall_ms, moved_at_ms;
     curl_off_t moved; /* bytes, as of moved_at_ms */
     struct http_res res;
@@ -272,8 +272,47 @@ static enum gw_err err_of(CURLcode code)
     }
 }
 
+static void start_now(struct http_op *o)
+{
+    struct http_client *hc = o->client;
+    o->state = HTTP_RUNNING;
+    o->moved_at_ms = loop_now_ms(hc->loop);
+    enter(hc);
+    CURLMcode rc = curl_multi_add_handle(hc->multi, o->easy);
+    leave(hc);
+    if (rc != CURLM_OK) {
+        o->fault = GW_INTERNAL;
+        o->state = HTTP_STARTING;
+        queue(o);
+    }
+}
+
+/* A kept connection that the server has just closed shows as a fault of the next request. libcurl
+ * starts over by itself only when the end was clean; this is for the reset. */
+static bool start_over(struct http_op *o, CURLcode code)
+{
+    if (o->fault != GW_OK || !o->idempotent || o->send != NULL || o->easy == NULL ||
+        (code != CURLE_SEND_ERROR && code != CURLE_RECV_ERROR && code != CURLE_GOT_NOTHING))
+        return false;
+    long connects = 1, answer_bytes = 0;
+    curl_easy_getinfo(o->easy, CURLINFO_NUM_CONNECTS, &connects);
+    curl_easy_getinfo(o->easy, CURLINFO_HEADER_SIZE, &answer_bytes);
+    if (connects > 0 || answer_bytes > 0)
+        return false;
+    enter(o->client);
+    curl_multi_remove_handle(o->client->multi, o->easy);
+    leave(o->client);
+    curl_easy_setopt(o->easy, CURLOPT_FRESH_CONNECT, 1L);
+    o->piece = o->piece_at = 0;
+    o->res.errtext[0] = '\0';
+    start_now(o);
+    return true;
+}
+
 static void finish(struct http_op *o, CURLcode code)
 {
+    if (start_over(o, code))
+        return;
     long status = 0, request_bytes = 0;
     if (o->easy != NULL) {
         curl_easy_getinfo(o->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -290,21 +329,6 @@ static void finish(struct http_op *o, CURLcode code)
     list_remove(&o->todo);
     o->done(o->arg, &o->res);
     op_free(o);
-}
-
-static void start_now(struct http_op *o)
-{
-    struct http_client *hc = o->client;
-    o->state = HTTP_RUNNING;
-    o->moved_at_ms = loop_now_ms(hc->loop);
-    enter(hc);
-    CURLMcode rc = curl_multi_add_handle(hc->multi, o->easy);
-    leave(hc);
-    if (rc != CURLM_OK) {
-        o->fault = GW_INTERNAL;
-        o->state = HTTP_STARTING;
-        queue(o);
-    }
 }
 
 static void resume_now(struct http_op *o)
@@ -588,6 +612,7 @@ static void set_transport(struct http_op *o, const struct http_req *req)
 static void set_body(struct http_op *o, const struct http_req *req)
 {
     CURL *e = o->easy;
+    o->idempotent = strcmp(req->method, "POST") != 0 && strcmp(req->method, "PATCH") != 0;
     bool wants_length = strcmp(req->method, "PUT") == 0 || strcmp(req->method, "POST") == 0 ||
                         strcmp(req->method, "PATCH") == 0;
     if (strcmp(req->method, "HEAD") == 0)
