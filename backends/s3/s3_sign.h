@@ -14,7 +14,7 @@
 #define S3_SIGN_UNSIGNED    "UNSIGNED-PAYLOAD"
 #define S3_SIGN_HASH_MAX    65u /* 64 hex digits and a NUL */
 #define S3_SIGN_TIME_MAX    17u /* "20130524T000000Z" and a NUL */
-#define S3_SIGN_HEADERS_MAX 48u
+#define S3_SIGN_HEADERS_MAX 128u
 
 struct s3_sign_key {
     const char *access_key_id;

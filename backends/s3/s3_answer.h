@@ -1,0 +1,40 @@
+/* What an HTTP answer of S3 means: an error, words for a client, and whether asking again helps. */
+#ifndef BACKENDS_S3_S3_ANSWER_H
+#define BACKENDS_S3_S3_ANSWER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backends/fs.h"
+#include "gateway/io/http.h"
+
+enum s3_cure {
+    S3_CURE_NONE,
+    S3_CURE_SLOWER,      /* fewer requests at once */
+    S3_CURE_CLOCK,       /* server_time_s is the server's clock: sign with it */
+    S3_CURE_CREDENTIALS, /* ask their source again */
+};
+
+/* Of the request, as far as it changes the meaning. */
+struct s3_answer_ctx {
+    bool has_key;       /* a bare 404 is about the key, not the bucket */
+    bool if_none_match; /* 412: the name exists */
+    bool error_in_200;  /* a 200 may carry an <Error> */
+    int64_t now_s;      /* ours: to see a clock that is off where there is no body (HEAD) */
+};
+
+struct s3_answer {
+    enum gw_err err;
+    bool retry;      /* the same request may succeed a little later */
+    bool maybe_done; /* with err: it may have had its effect */
+    enum s3_cure cure;
+    int64_t server_time_s; /* 0 = not said */
+    char code[64];         /* "" = none */
+    char text[FS_TEXT_MAX];
+};
+
+/* body: of the answer, as far as it was collected. */
+void s3_answer_read(const struct s3_answer_ctx *ctx, const struct http_res *res,
+                    struct gw_span body, struct s3_answer *out);
+
+#endif
