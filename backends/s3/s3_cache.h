@@ -11,8 +11,11 @@ struct s3_cache;
 
 struct s3_cache *s3_cache_new(struct loop *l, uint32_t ttl_ms);
 void s3_cache_free(struct s3_cache **cp);
-/* key: as s3_view_key() gives it, of a folder without its marker's slash. */
-void s3_cache_put(struct s3_cache *c, const char *key, const struct fs_attr *attr);
+/* Taken before a request is sent, for the put of what it answers. */
+uint64_t s3_cache_now(void);
+/* key: as s3_view_key() gives it, of a folder without its marker's slash. Nothing is kept when the
+ * key was forgotten after `since`. */
+void s3_cache_put(struct s3_cache *c, const char *key, const struct fs_attr *attr, uint64_t since);
 bool s3_cache_get(struct s3_cache *c, const char *key, struct fs_attr *attr);
 /* The key was written, removed or may have been: at the start and at the end of such a request. */
 void s3_cache_forget(struct s3_cache *c, const char *key);
