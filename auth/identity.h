@@ -1,7 +1,11 @@
 /*
  * Who a session is and what it may touch: the answer of a verifier, laid over `users` of the
- * configuration. Plain data, immutable once made. The JSON form is DESIGN's section 5:
- * docs/authentication.md.
+ * configuration. Plain data, immutable once made.
+ *
+ * ${user} may stand in home, mounts[].path, mounts[].prefix and the paths of permissions. There the
+ * name is one path component and no name can be anything else: "/", "\\", "%", control bytes, DEL
+ * and a leading dot become %XX. The escape is reversible, so two names never share a folder (on a
+ * store that tells upper from lower case).
  */
 #ifndef AUTH_IDENTITY_H
 #define AUTH_IDENTITY_H
@@ -35,7 +39,7 @@ enum {
 struct identity_mount {
     char *path;    /* normal virtual path */
     char *backend; /* a name of `backends` */
-    char *prefix;  /* below the backend's root; ${user} is filled in and escaped; "" = all of it */
+    char *prefix;  /* normal and relative to the backend's root; "" = all of it */
     bool read_only;
 };
 
@@ -78,9 +82,15 @@ struct identity {
     enum identity_partial partial_uploads;
 };
 
+#define IDENTITY_USER_MAX 255u /* bytes of a user name */
+
 /*
- * `over` (may be NULL) laid over `base` (may be NULL), key by key, for `user`; unknown keys are
- * refused. Errors: GW_CONFIG, with the JSON path in *msg.
+ * `over` (may be NULL) laid over `base` (may be NULL) for `user` (what the client called itself; a
+ * "user" in `over` replaces it). A key of `over` replaces the one of `base` whole, but `limits` is
+ * laid over key by key, and mounts and root replace each other. Unknown keys, null and everything
+ * that is not understood are refused. "root": "x" is short for one mount at "/" of "x" on the
+ * backend named "local". Thread-safe: neither base nor over is changed or referenced. Errors:
+ * GW_CONFIG with the JSON path in *msg; GW_BAD_NAME for a user name that cannot be one.
  */
 enum gw_err identity_from_json(const char *user, const json_t *base, const json_t *over,
                                struct identity **out, struct gw_errmsg *msg);

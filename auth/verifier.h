@@ -28,7 +28,8 @@ struct auth_prompt {
     bool echo;
 };
 
-/* Everything is borrowed until the start returned: a verifier copies what it needs later. */
+/* One attempt. auth_check() copies it; a verifier borrows that copy until its done ran or it was
+ * cancelled, and copies only what an orphan of it needs. */
 struct auth_req {
     enum auth_method method;
     const char *user;
@@ -54,9 +55,13 @@ struct auth_req {
     const char *client_version; /* "SSH-2.0-OpenSSH_9.2" */
     const char *server_address;
     uint16_t server_port;
-    unsigned attempt; /* from 1 */
-    const struct log_ctx *log;
+    unsigned attempt;          /* from 1 */
+    const struct log_ctx *log; /* borrowed for the life of the op, never copied */
 };
+
+/* A deep copy; its password and answers are wiped on free. */
+struct auth_req *auth_req_copy(const struct auth_req *req);
+void auth_req_free(struct auth_req **reqp);
 
 /* Valid during the callback. */
 struct auth_res {
@@ -68,14 +73,39 @@ struct auth_res {
     const struct auth_prompt *prompts; /* AUTH_ASK */
     size_t nprompts;
     const char *state;
+    /* AUTH_PASSWORD: a hash was computed for this answer; or else one of the hashes that this
+     * verifier's users have, so that the chain can spend the same time on a refusal. NULL = this
+     * verifier hashes nothing. */
+    bool hashed;
+    const char *decoy;
 };
 typedef void auth_done_fn(void *arg, struct auth_res *res);
 
+/* Borrowed for the verifier's life. */
 struct verifier_env {
     struct loop *loop;
-    const json_t
-        *users; /* the identity that an answer is laid over; borrowed for the verifier's life */
+    struct passwd_queue *passwd; /* the loop's waiting line of hashes */
+    const json_t *users;         /* the identity that an answer is laid over; may be NULL */
 };
+
+/* What every kind's own configuration begins with; the chain minds it. */
+struct verifier_common {
+    struct opt_strs methods; /* asked for these only; none = for all */
+    uint32_t timeout_ms;
+};
+extern const char *const auth_method_list[]; /* auth_method_names, NULL-terminated */
+#define VERIFIER_COMMON_OPTIONS                                                                    \
+    {.key = "methods",                                                                             \
+     .type = OPT_STRS,                                                                             \
+     .offset = offsetof(struct verifier_common, methods),                                          \
+     .names = auth_method_list,                                                                    \
+     .help = "Ask this verifier for these methods only. None: for all."},                          \
+    {                                                                                              \
+        .key = "timeout_ms", .type = OPT_U32,                                                      \
+        .offset = offsetof(struct verifier_common, timeout_ms), .dflt = "5000", .min = 10,         \
+        .max = 600000,                                                                             \
+        .help = "How long an answer may take. None in time is a fault: nobody gets in."            \
+    }
 
 struct verifier;
 struct verifier_type {
@@ -90,7 +120,7 @@ struct verifier {
     const struct verifier_type *type;
 };
 
-/* One row of the table of kinds in auth.c. */
+/* One row of the table of kinds in auth.c. opt's struct begins with a struct verifier_common. */
 struct verifier_kind {
     struct opt_kind opt;
     enum gw_err (*make)(const struct verifier_env *env, const void *conf, struct verifier **out,

@@ -60,3 +60,11 @@ void work_set_threads(unsigned n)
     snprintf(text, sizeof text, "%u", n);
     setenv("UV_THREADPOOL_SIZE", text, 0);
 }
+
+/* What libuv makes of the same variable. */
+unsigned work_threads(void)
+{
+    const char *text = getenv("UV_THREADPOOL_SIZE");
+    unsigned long n = text == NULL ? 4 : strtoul(text, NULL, 10);
+    return n == 0 ? 1 : n > 1024 ? 1024 : (unsigned)n;
+}

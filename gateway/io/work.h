@@ -21,5 +21,7 @@ struct work_fns {
 struct op *work_start(struct loop *l, const struct work_fns *fns, void *job);
 /* Sizes the pool of the process: before the first work_start(). */
 void work_set_threads(unsigned n);
+/* How many threads the pool has, or will have. */
+unsigned work_threads(void);
 
 #endif

@@ -1,0 +1,640 @@
+#include "auth/identity.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "auth/cidr.h"
+#include "auth/rfc3339.h"
+#include "auth/template.h"
+#include "auth/verifier.h"
+#include "gateway/base/mem.h"
+
+#define PATH_MAX_BYTES 4096u
+#define NAME_MAX_BYTES 255u
+#define LINE_MAX_BYTES 16384u /* an authorized_keys line; RSA of 16384 bits needs under 3 KiB */
+#define TEXT_MAX_BYTES 4096u
+
+enum {
+    MAX_MOUNTS = 64,
+    MAX_PERMS = 256,
+    MAX_KEYS = 256,
+    MAX_METHODS = 16,
+    MAX_ALLOW = 1024,
+    MAX_RATE_KIB_S = 1u << 30,
+};
+
+static const struct {
+    const char *word;
+    uint32_t perms;
+} perm_words[] = {
+    {"*", PERM_ALL},
+    {"list", PERM_LIST},
+    {"download", PERM_DOWNLOAD},
+    {"upload", PERM_UPLOAD},
+    {"overwrite", PERM_OVERWRITE},
+    {"delete", PERM_DELETE_FILES | PERM_DELETE_DIRS},
+    {"delete_files", PERM_DELETE_FILES},
+    {"delete_dirs", PERM_DELETE_DIRS},
+    {"rename", PERM_RENAME_FILES | PERM_RENAME_DIRS},
+    {"rename_files", PERM_RENAME_FILES},
+    {"rename_dirs", PERM_RENAME_DIRS},
+    {"create_dirs", PERM_CREATE_DIRS},
+    {"create_symlinks", PERM_CREATE_SYMLINKS},
+    {"chmod", PERM_CHMOD},
+    {"chown", PERM_CHOWN},
+    {"chtimes", PERM_CHTIMES},
+    {"copy", PERM_COPY},
+};
+
+static const char *const partial_words[] = {
+    [IDENTITY_PARTIAL_DISCARD] = "discard",
+    [IDENTITY_PARTIAL_KEEP] = "keep",
+    [IDENTITY_PARTIAL_RESUME] = "resume",
+};
+
+/* Where the reading stands: `at` is the JSON path of the value in hand. */
+struct rd {
+    const char *user;
+    struct gw_errmsg *msg;
+    char at[256];
+};
+
+static enum gw_err fail(struct rd *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static enum gw_err fail(struct rd *r, const char *fmt, ...)
+{
+    char why[256];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(why, sizeof why, fmt, ap);
+    va_end(ap);
+    return gw_err_set(r->msg, GW_CONFIG, "%s: %s", r->at[0] == '\0' ? "identity" : r->at, why);
+}
+
+static void at(struct rd *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void at(struct rd *r, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(r->at, sizeof r->at, fmt, ap);
+    va_end(ap);
+}
+
+/* jansson's iterators take no const, though they change nothing. */
+static void *first(const json_t *v)
+{
+    return json_object_iter((json_t *)(uintptr_t)v);
+}
+
+static void *next(const json_t *v, void *it)
+{
+    return json_object_iter_next((json_t *)(uintptr_t)v, it);
+}
+
+/* *out is borrowed from v: 1..max bytes without a NUL. */
+static enum gw_err get_str(struct rd *r, const json_t *v, size_t max, const char **out)
+{
+    if (!json_is_string(v))
+        return fail(r, "must be a string");
+    size_t n = json_string_length(v);
+    *out = json_string_value(v);
+    if (n == 0 || n > max)
+        return fail(r, "must be a string of 1 to %zu bytes", max);
+    if (memchr(*out, 0, n) != NULL)
+        return fail(r, "must not hold a NUL");
+    return GW_OK;
+}
+
+static enum gw_err get_dup(struct rd *r, const json_t *v, size_t max, char **out)
+{
+    const char *s = NULL;
+    enum gw_err err = get_str(r, v, max, &s);
+    if (err == GW_OK)
+        *out = mem_strdup(s);
+    return err;
+}
+
+static enum gw_err get_bool(struct rd *r, const json_t *v, bool *out)
+{
+    if (!json_is_boolean(v))
+        return fail(r, "must be true or false");
+    *out = json_is_true(v);
+    return GW_OK;
+}
+
+static enum gw_err get_uint(struct rd *r, const json_t *v, uint64_t max, uint64_t *out)
+{
+    if (!json_is_integer(v) || json_integer_value(v) < 0 || (uint64_t)json_integer_value(v) > max)
+        return fail(r, "must be a whole number from 0 to %llu", (unsigned long long)max);
+    *out = (uint64_t)json_integer_value(v);
+    return GW_OK;
+}
+
+/* The array at r->at as strings; each must pass `check` (NULL = any). */
+static enum gw_err get_strs(struct rd *r, const json_t *v, size_t most, size_t max,
+                            enum gw_err (*check)(struct rd *r, const char *s), char ***out,
+                            size_t *nout)
+{
+    char key[32];
+    snprintf(key, sizeof key, "%.31s", r->at);
+    if (!json_is_array(v) || json_array_size(v) > most)
+        return fail(r, "must be an array of at most %zu strings", most);
+    *out = mem_array(json_array_size(v), sizeof **out);
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        const char *s = NULL;
+        at(r, "%s[%zu]", key, i);
+        enum gw_err err = get_str(r, json_array_get(v, i), max, &s);
+        if (err == GW_OK && check != NULL)
+            err = check(r, s);
+        if (err != GW_OK)
+            return err;
+        (*out)[(*nout)++] = mem_strdup(s);
+    }
+    return GW_OK;
+}
+
+/* Fills in ${user}, then makes `text` normal: components joined by one slash, with a leading one
+ * when `absolute`. "." and ".." are refused: whoever wrote them meant something else. */
+static enum gw_err get_path(struct rd *r, const char *text, bool absolute, char **out)
+{
+    struct gw_buf full;
+    struct gw_buf norm;
+    enum gw_err err = GW_OK;
+    gw_buf_init(&full, PATH_MAX_BYTES);
+    gw_buf_init(&norm, PATH_MAX_BYTES);
+    if (template_expand(&full, text, r->user) == GW_CONFIG)
+        err = fail(r, "${user} is the only variable");
+    const char *p = gw_buf_cstr(&full);
+    if (err == GW_OK && full.failed == GW_OK && absolute != (*p == '/'))
+        err = fail(r, absolute ? "must begin with \"/\""
+                               : "is relative to the backend's root: no \"/\" in front");
+    while (err == GW_OK && *p != '\0') {
+        size_t n = strcspn(p, "/");
+        if ((n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+            err = fail(r, "\".\" and \"..\" are not allowed");
+        if (n > 0) {
+            if (absolute || norm.len > 0)
+                gw_buf_put_u8(&norm, '/');
+            gw_buf_put(&norm, p, n);
+        }
+        p += n + (p[n] == '/');
+    }
+    if (absolute && norm.len == 0)
+        gw_buf_put_u8(&norm, '/');
+    const char *s = gw_buf_cstr(&norm);
+    if (err == GW_OK && (full.failed != GW_OK || norm.failed != GW_OK))
+        err = fail(r, "must be at most %u bytes", PATH_MAX_BYTES - 1);
+    if (err == GW_OK)
+        *out = mem_strdup(s);
+    gw_buf_free(&full);
+    gw_buf_free(&norm);
+    return err;
+}
+
+static enum gw_err read_home(struct rd *r, const json_t *v, struct identity *id)
+{
+    const char *s = NULL;
+    enum gw_err err = get_str(r, v, PATH_MAX_BYTES, &s);
+    return err != GW_OK ? err : get_path(r, s, true, &id->home);
+}
+
+static enum gw_err read_restrict(struct rd *r, const json_t *v, struct identity *id)
+{
+    return get_bool(r, v, &id->restrict_to_home);
+}
+
+static enum gw_err read_mount(struct rd *r, size_t i, const json_t *v, struct identity_mount *m)
+{
+    const char *s = NULL;
+    enum gw_err err = GW_OK;
+    at(r, "mounts[%zu]", i);
+    if (!json_is_object(v))
+        return fail(r, "must be an object");
+    if (json_object_get(v, "path") == NULL || json_object_get(v, "backend") == NULL)
+        return fail(r, "needs \"path\" and \"backend\"");
+    void *it = first(v);
+    for (; it != NULL && err == GW_OK; it = next(v, it)) {
+        const char *key = json_object_iter_key(it);
+        const json_t *val = json_object_iter_value(it);
+        at(r, "mounts[%zu].%.64s", i, key);
+        if (strcmp(key, "read_only") == 0) {
+            err = get_bool(r, val, &m->read_only);
+        } else if (strcmp(key, "backend") == 0) {
+            err = get_dup(r, val, NAME_MAX_BYTES, &m->backend);
+        } else if (strcmp(key, "prefix") == 0) {
+            if (!json_is_string(val) || json_string_length(val) != 0)
+                err = get_str(r, val, PATH_MAX_BYTES, &s);
+            else
+                s = "";
+            if (err == GW_OK)
+                err = get_path(r, s, false, &m->prefix);
+        } else if (strcmp(key, "path") == 0) {
+            err = get_str(r, val, PATH_MAX_BYTES, &s);
+            if (err == GW_OK)
+                err = get_path(r, s, true, &m->path);
+        } else {
+            err = fail(r, "unknown key");
+        }
+    }
+    if (err == GW_OK && m->prefix == NULL)
+        m->prefix = mem_strdup("");
+    return err;
+}
+
+static enum gw_err read_mounts(struct rd *r, const json_t *v, struct identity *id)
+{
+    if (!json_is_array(v) || json_array_size(v) > MAX_MOUNTS)
+        return fail(r, "must be an array of at most %d mounts", MAX_MOUNTS);
+    id->mounts = mem_array(json_array_size(v), sizeof *id->mounts);
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        enum gw_err err = read_mount(r, i, json_array_get(v, i), &id->mounts[id->nmounts++]);
+        if (err != GW_OK)
+            return err;
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(id->mounts[j].path, id->mounts[i].path) == 0) {
+                at(r, "mounts[%zu].path", i);
+                return fail(r, "the same path as mounts[%zu]", j);
+            }
+    }
+    return GW_OK;
+}
+
+static enum gw_err read_root(struct rd *r, const json_t *v, struct identity *id)
+{
+    const char *s = NULL;
+    enum gw_err err = get_str(r, v, PATH_MAX_BYTES, &s);
+    if (err != GW_OK)
+        return err;
+    id->mounts = mem_array(1, sizeof *id->mounts);
+    id->nmounts = 1;
+    id->mounts[0].path = mem_strdup("/");
+    id->mounts[0].backend = mem_strdup("local");
+    return get_path(r, s, false, &id->mounts[0].prefix);
+}
+
+static enum gw_err read_words(struct rd *r, const json_t *v, uint32_t *out)
+{
+    char where[sizeof r->at];
+    memcpy(where, r->at, sizeof where);
+    if (!json_is_array(v) || json_array_size(v) > 64)
+        return fail(r, "must be an array of permissions");
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        const char *s = NULL;
+        bool known = false;
+        at(r, "%.200s[%zu]", where, i);
+        enum gw_err err = get_str(r, json_array_get(v, i), NAME_MAX_BYTES, &s);
+        if (err != GW_OK)
+            return err;
+        for (size_t w = 0; w < sizeof perm_words / sizeof perm_words[0] && !known; w++)
+            if (strcmp(s, perm_words[w].word) == 0) {
+                *out |= perm_words[w].perms;
+                known = true;
+            }
+        if (!known)
+            return fail(r, "\"%.64s\" is no permission", s);
+    }
+    return GW_OK;
+}
+
+static enum gw_err read_permissions(struct rd *r, const json_t *v, struct identity *id)
+{
+    bool top = false;
+    if (!json_is_object(v) || json_object_size(v) > MAX_PERMS)
+        return fail(r, "must be an object of at most %d paths", MAX_PERMS);
+    id->perms = mem_array(json_object_size(v), sizeof *id->perms);
+    void *it = first(v);
+    for (; it != NULL; it = next(v, it)) {
+        const char *key = json_object_iter_key(it);
+        struct identity_perm *p = &id->perms[id->nperms++];
+        at(r, "permissions[\"%.128s\"]", key);
+        /* A pattern that is taken for a name would restrict nothing. */
+        if (strpbrk(key, "*?") != NULL)
+            return fail(r, "patterns are not supported");
+        enum gw_err err = get_path(r, key, true, &p->path);
+        if (err == GW_OK)
+            err = read_words(r, json_object_iter_value(it), &p->perms);
+        if (err != GW_OK)
+            return err;
+        for (size_t j = 0; j + 1 < id->nperms; j++)
+            if (strcmp(id->perms[j].path, p->path) == 0)
+                return fail(r, "the same path is there twice");
+        top = top || strcmp(p->path, "/") == 0;
+    }
+    at(r, "permissions");
+    return top ? GW_OK : fail(r, "needs an entry for \"/\"");
+}
+
+static enum gw_err check_allow(struct rd *r, const char *s)
+{
+    struct cidr c;
+    return cidr_parse(s, &c) ? GW_OK : fail(r, "is no address or block (203.0.113.0/24)");
+}
+
+static int known_method(const char *s, size_t n)
+{
+    for (int m = 0; m < AUTH_METHOD_COUNT; m++)
+        if (strlen(auth_method_names[m]) == n && memcmp(auth_method_names[m], s, n) == 0)
+            return m;
+    return -1;
+}
+
+static enum gw_err check_method(struct rd *r, const char *s)
+{
+    return known_method(s, strlen(s)) >= 0
+               ? GW_OK
+               : fail(r, "must be publickey, password or keyboard-interactive");
+}
+
+static enum gw_err check_sequence(struct rd *r, const char *s)
+{
+    unsigned seen = 0;
+    for (;;) {
+        size_t n = strcspn(s, ",");
+        int m = known_method(s, n);
+        if (m < 0)
+            return fail(r, "must be methods joined by commas, like \"publickey,password\"");
+        if (seen & 1u << m)
+            return fail(r, "%s is there twice", auth_method_names[m]);
+        seen |= 1u << m;
+        if (s[n] == '\0')
+            return GW_OK;
+        s += n + 1;
+    }
+}
+
+static enum gw_err read_public_keys(struct rd *r, const json_t *v, struct identity *id)
+{
+    return get_strs(r, v, MAX_KEYS, LINE_MAX_BYTES, NULL, &id->public_keys, &id->npublic_keys);
+}
+
+static enum gw_err read_methods(struct rd *r, const json_t *v, struct identity *id)
+{
+    return get_strs(r, v, MAX_METHODS, NAME_MAX_BYTES, check_sequence, &id->methods, &id->nmethods);
+}
+
+static enum gw_err read_next_methods(struct rd *r, const json_t *v, struct identity *id)
+{
+    return get_strs(r, v, AUTH_METHOD_COUNT, NAME_MAX_BYTES, check_method, &id->next_methods,
+                    &id->nnext_methods);
+}
+
+static enum gw_err read_allow(struct rd *r, const json_t *v, struct identity *id)
+{
+    return get_strs(r, v, MAX_ALLOW, NAME_MAX_BYTES, check_allow, &id->allow, &id->nallow);
+}
+
+static enum gw_err read_expires(struct rd *r, const json_t *v, struct identity *id)
+{
+    const char *s = NULL;
+    enum gw_err err = get_str(r, v, NAME_MAX_BYTES, &s);
+    if (err != GW_OK)
+        return err;
+    if (!rfc3339_parse(s, &id->expires_s))
+        return fail(r, "must be a time like \"2027-01-01T00:00:00Z\"");
+    if (id->expires_s < 1) /* 0 would mean never */
+        id->expires_s = 1;
+    return GW_OK;
+}
+
+static enum gw_err read_banner(struct rd *r, const json_t *v, struct identity *id)
+{
+    return get_dup(r, v, TEXT_MAX_BYTES, &id->banner);
+}
+
+static enum gw_err read_credentials(struct rd *r, const json_t *v, struct identity *id)
+{
+    return get_dup(r, v, NAME_MAX_BYTES, &id->credentials);
+}
+
+static enum gw_err read_idle(struct rd *r, const json_t *v, struct identity *id)
+{
+    uint64_t n = 0;
+    enum gw_err err = get_uint(r, v, 30u * 24 * 3600, &n);
+    id->idle_s = (uint32_t)n;
+    return err;
+}
+
+static enum gw_err read_partial(struct rd *r, const json_t *v, struct identity *id)
+{
+    for (size_t i = 0; json_is_string(v) && i < sizeof partial_words / sizeof partial_words[0]; i++)
+        if (strcmp(json_string_value(v), partial_words[i]) == 0) {
+            id->partial_uploads = (enum identity_partial)i;
+            return GW_OK;
+        }
+    return fail(r, "must be \"discard\", \"keep\" or \"resume\"");
+}
+
+/* Lays over what is there: called for base first, then for over. */
+static enum gw_err read_limits(struct rd *r, const json_t *v, struct identity *id)
+{
+    struct identity_limits *l = &id->limits;
+    const struct {
+        const char *key;
+        uint32_t *u32;
+        uint64_t *u64;
+        uint64_t max;
+    } row[] = {
+        {"sessions", &l->sessions, NULL, UINT32_MAX},
+        {"upload_kib_s", &l->upload_kib_s, NULL, MAX_RATE_KIB_S},
+        {"download_kib_s", &l->download_kib_s, NULL, MAX_RATE_KIB_S},
+        {"quota_bytes", NULL, &l->quota_bytes, INT64_MAX},
+        {"quota_files", NULL, &l->quota_files, INT64_MAX},
+        {"max_file_bytes", NULL, &l->max_file_bytes, INT64_MAX},
+    };
+    if (!json_is_object(v))
+        return fail(r, "must be an object");
+    void *it = first(v);
+    for (; it != NULL; it = next(v, it)) {
+        const char *key = json_object_iter_key(it);
+        size_t i = 0;
+        uint64_t n = 0;
+        at(r, "limits.%.64s", key);
+        while (i < sizeof row / sizeof row[0] && strcmp(row[i].key, key) != 0)
+            i++;
+        if (i == sizeof row / sizeof row[0])
+            return fail(r, "unknown key");
+        enum gw_err err = get_uint(r, json_object_iter_value(it), row[i].max, &n);
+        if (err != GW_OK)
+            return err;
+        if (row[i].u32 != NULL)
+            *row[i].u32 = (uint32_t)n;
+        else
+            *row[i].u64 = n;
+    }
+    return GW_OK;
+}
+
+static const struct {
+    const char *key;
+    const char *instead; /* a key of `over` that hides this one of `base` too */
+    enum gw_err (*read)(struct rd *r, const json_t *v, struct identity *id);
+    bool merge; /* base's value is read first, over's is laid over it */
+} rows[] = {
+    {"user", NULL, NULL, false}, /* taken before everything else: ${user} needs it */
+    {"home", NULL, read_home, false},
+    {"restrict_to_home", NULL, read_restrict, false},
+    {"mounts", "root", read_mounts, false},
+    {"root", "mounts", read_root, false},
+    {"permissions", NULL, read_permissions, false},
+    {"limits", NULL, read_limits, true},
+    {"public_keys", NULL, read_public_keys, false},
+    {"next_methods", NULL, read_next_methods, false},
+    {"methods", NULL, read_methods, false},
+    {"allow", NULL, read_allow, false},
+    {"expires", NULL, read_expires, false},
+    {"banner", NULL, read_banner, false},
+    {"idle_s", NULL, read_idle, false},
+    {"credentials", NULL, read_credentials, false},
+    {"partial_uploads", NULL, read_partial, false},
+};
+
+static enum gw_err check_keys(struct rd *r, const json_t *obj)
+{
+    if (obj == NULL)
+        return GW_OK;
+    if (!json_is_object(obj))
+        return fail(r, "must be an object");
+    void *it = first(obj);
+    for (; it != NULL; it = next(obj, it)) {
+        const char *key = json_object_iter_key(it);
+        size_t i = 0;
+        while (i < sizeof rows / sizeof rows[0] && strcmp(rows[i].key, key) != 0)
+            i++;
+        if (i == sizeof rows / sizeof rows[0]) {
+            at(r, "%.64s", key);
+            return fail(r, "unknown key");
+        }
+    }
+    if (json_object_get(obj, "root") != NULL && json_object_get(obj, "mounts") != NULL) {
+        at(r, "root");
+        return fail(r, "is short for one mount: not beside \"mounts\"");
+    }
+    return GW_OK;
+}
+
+static enum gw_err take_user(struct rd *r, const char *user, const json_t *base, const json_t *over,
+                             struct identity *id)
+{
+    at(r, "user");
+    if (json_object_get(base, "user") != NULL)
+        return fail(r, "belongs to one user, not to all");
+    const json_t *own = json_object_get(over, "user");
+    size_t n = strlen(user);
+    if (own != NULL) {
+        enum gw_err err = get_str(r, own, IDENTITY_USER_MAX, &user);
+        if (err != GW_OK)
+            return err;
+    } else if (n == 0 || n > IDENTITY_USER_MAX) {
+        return gw_err_set(r->msg, GW_BAD_NAME, "a user name has 1 to %u bytes", IDENTITY_USER_MAX);
+    }
+    id->user = mem_strdup(user);
+    r->user = id->user;
+    return GW_OK;
+}
+
+enum gw_err identity_from_json(const char *user, const json_t *base, const json_t *over,
+                               struct identity **out, struct gw_errmsg *msg)
+{
+    struct rd r = {.msg = msg};
+    struct identity *id = mem_zalloc(sizeof *id);
+    enum gw_err err = check_keys(&r, base);
+    if (err == GW_OK)
+        err = check_keys(&r, over);
+    if (err == GW_OK)
+        err = take_user(&r, user, base, over, id);
+    for (size_t i = 0; err == GW_OK && i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].read == NULL)
+            continue;
+        const json_t *from_base = json_object_get(base, rows[i].key);
+        const json_t *from_over = json_object_get(over, rows[i].key);
+        bool hidden = rows[i].instead != NULL && json_object_get(over, rows[i].instead) != NULL;
+        if (from_base != NULL && !hidden && (from_over == NULL || rows[i].merge)) {
+            at(&r, "%s", rows[i].key);
+            err = rows[i].read(&r, from_base, id);
+        }
+        if (err == GW_OK && from_over != NULL) {
+            at(&r, "%s", rows[i].key);
+            err = rows[i].read(&r, from_over, id);
+        }
+    }
+    if (err == GW_OK && id->home == NULL)
+        id->home = mem_strdup("/");
+    if (err == GW_OK) {
+        *out = id;
+        id = NULL;
+    }
+    identity_free(&id);
+    return err;
+}
+
+static json_t *strs_to_json(char *const *v, size_t n)
+{
+    json_t *a = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(a, json_string(v[i]));
+    return a;
+}
+
+static json_t *perms_to_json(uint32_t perms)
+{
+    json_t *a = json_array();
+    if (perms == PERM_ALL) {
+        json_array_append_new(a, json_string("*"));
+        return a;
+    }
+    /* Only the words of one bit: groups would say the same twice. */
+    for (size_t w = 0; w < sizeof perm_words / sizeof perm_words[0]; w++) {
+        uint32_t p = perm_words[w].perms;
+        if ((p & (p - 1)) == 0 && (perms & p) != 0)
+            json_array_append_new(a, json_string(perm_words[w].word));
+    }
+    return a;
+}
+
+static json_t *limits_to_json(const struct identity_limits *l)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "sessions", (json_int_t)l->sessions,
+                     "upload_kib_s", (json_int_t)l->upload_kib_s, "download_kib_s",
+                     (json_int_t)l->download_kib_s, "quota_bytes", (json_int_t)l->quota_bytes,
+                     "quota_files", (json_int_t)l->quota_files, "max_file_bytes",
+                     (json_int_t)l->max_file_bytes);
+}
+
+json_t *identity_to_json(const struct identity *id)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "user", json_string(id->user));
+    json_object_set_new(o, "home", json_string(id->home));
+    json_object_set_new(o, "restrict_to_home", json_boolean(id->restrict_to_home));
+    json_t *mounts = json_array();
+    for (size_t i = 0; i < id->nmounts; i++)
+        json_array_append_new(mounts, json_pack("{s:s, s:s, s:s, s:b}", "path", id->mounts[i].path,
+                                                "backend", id->mounts[i].backend, "prefix",
+                                                id->mounts[i].prefix, "read_only",
+                                                (int)id->mounts[i].read_only));
+    json_object_set_new(o, "mounts", mounts);
+    if (id->nperms > 0) {
+        json_t *perms = json_object();
+        for (size_t i = 0; i < id->nperms; i++)
+            json_object_set_new(perms, id->perms[i].path, perms_to_json(id->perms[i].perms));
+        json_object_set_new(o, "permissions", perms);
+    }
+    json_object_set_new(o, "limits", limits_to_json(&id->limits));
+    json_object_set_new(o, "public_keys", strs_to_json(id->public_keys, id->npublic_keys));
+    json_object_set_new(o, "next_methods", strs_to_json(id->next_methods, id->nnext_methods));
+    json_object_set_new(o, "methods", strs_to_json(id->methods, id->nmethods));
+    json_object_set_new(o, "allow", strs_to_json(id->allow, id->nallow));
+    if (id->expires_s != 0) {
+        char when[32];
+        rfc3339_format(id->expires_s, when);
+        json_object_set_new(o, "expires", json_string(when));
+    }
+    if (id->banner != NULL)
+        json_object_set_new(o, "banner", json_string(id->banner));
+    if (id->idle_s != 0)
+        json_object_set_new(o, "idle_s", json_integer(id->idle_s));
+    if (id->credentials != NULL)
+        json_object_set_new(o, "credentials", json_string(id->credentials));
+    json_object_set_new(o, "partial_uploads", json_string(partial_words[id->partial_uploads]));
+    return o;
+}
