@@ -48,7 +48,8 @@ struct check {
 };
 
 static struct opt_kind opt_rows[NKINDS];
-static const struct opt_kinds opt_table = {opt_rows, NKINDS};
+static const char *const later[] = {"http", "program", NULL};
+static const struct opt_kinds opt_table = {opt_rows, NKINDS, later};
 
 static void fill_opt_rows(void)
 {

@@ -8,7 +8,7 @@
 
 #include "gateway/base/list.h"
 #include "gateway/base/mem.h"
-#include "gateway/io/budget.h"
+#include "gateway/io/gate.h"
 #include "gateway/io/work.h"
 
 struct passwd_queue {
@@ -31,15 +31,15 @@ struct job {
     bool match;
 };
 
-/* The process's hashing slots: a budget whose unit is one hash. Lives as long as the process. */
-static struct budget *slots;
+/* The hashing slots of the process, for its whole life. */
+static struct gate *slots;
 static pthread_once_t slots_once = PTHREAD_ONCE_INIT;
 static _Atomic uint64_t hashes;
 
 static void make_slots(void)
 {
     unsigned threads = work_threads();
-    slots = budget_new(threads < 2 ? 1 : threads / 2);
+    slots = gate_new(threads < 2 ? 1 : threads / 2);
 }
 
 static bool matches(const char *password, const char *hash)
@@ -79,7 +79,7 @@ static void finished(void *arg)
     passwd_done_fn *done = j->done;
     void *to = j->arg;
     bool match = j->match;
-    budget_give(slots, 1);
+    gate_give(slots);
     job_free(j);
     done(to, match);
 }
@@ -87,7 +87,7 @@ static void finished(void *arg)
 static void orphaned(void *arg, bool ran)
 {
     (void)ran;
-    budget_give(slots, 1);
+    gate_give(slots);
     job_free(arg);
 }
 
@@ -118,7 +118,7 @@ static void granted(void *arg)
     p->turn = j->turn;
     j->work = work_start(p->loop, &hash_fns, j);
     if (!list_empty(&p->waiting))
-        p->slot = budget_wait(p->loop, slots, 1, granted, p);
+        p->slot = gate_wait(p->loop, slots, granted, p);
 }
 
 /* Start-time fair queueing: the n-th job of one source goes into the n-th turn from now. */
@@ -154,7 +154,7 @@ struct op *passwd_verify(struct passwd_queue *p, const char *source, const char 
     j->arg = arg;
     enqueue(p, j);
     if (p->slot == NULL)
-        p->slot = budget_wait(p->loop, slots, 1, granted, p);
+        p->slot = gate_wait(p->loop, slots, granted, p);
     return &j->op;
 }
 
