@@ -10,6 +10,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 ACTION=${1:?up or down}; DIR=$(realpath -m "${2:?a scratch folder}")
 STORE=${STORE:-memstore}; SIZE=${SIZE:-8589934592}
+cd /  # Ceph 18 of trixie looks for its object classes relative to the working folder
 AK=${AK:-testaccesskey}; SK=${SK:-testsecretkey0123456789}
 
 down() { end_pids "$DIR"; rm -rf "$DIR"; }

@@ -1,0 +1,174 @@
+"""The command's words and exit codes (sysexits.h)."""
+import json
+import socket
+
+import pytest
+
+from clients import Paramiko
+from gateway import PASSWORD, POSTERN, run
+from raw import session
+
+OK, USAGE, UNAVAILABLE, CONFIG = 0, 64, 69, 78
+
+
+@pytest.fixture
+def idle(postern):
+    """A gateway that is not started: its files are what the row is about."""
+    return postern({"memory": {"type": "memory"}}, start=False)
+
+
+def command(gateway, *words, **more):
+    return run([POSTERN, words[0], "--config", gateway.config, *words[1:]], **more)
+
+
+def rewrite(gateway, change):
+    settings = json.loads(gateway.config.read_text())
+    change(settings)
+    gateway.config.write_text(json.dumps(settings))
+
+
+def test_version():
+    done = run([POSTERN, "version"])
+    assert done.returncode == OK
+    for library in ("libssh", "libuv", "curl", "OpenSSL", "jansson"):
+        assert library.lower() in done.stdout.lower(), done.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["serve", "--nonsense"]])
+def test_usage(words):
+    done = run([POSTERN, *words])
+    assert done.returncode == USAGE
+    assert "usage" in (done.stdout + done.stderr).lower()
+
+
+def test_check_good(idle):
+    done = command(idle, "check")
+    assert done.returncode == OK, done.stdout + done.stderr
+
+
+def test_check_names_all_at_once(idle):
+    def spoil(settings):
+        settings["lisssten"] = []
+        settings["ssh"]["cipher"] = ["aes128-ctr"]
+        settings["ssh"]["ciphers"] = ["no-such-cipher"]
+        settings["limits"] = {"connections": -1, "memory_mb": "many"}
+        settings["backends"]["memory"]["type"] = "locall"
+    rewrite(idle, spoil)
+    for word in ("check", "serve"):
+        done = command(idle, word)
+        said = done.stdout + done.stderr
+        assert done.returncode == CONFIG, said
+        for piece in ("lisssten", "listen", "cipher", "ciphers", "no-such-cipher", "limits.connections",
+                      "limits.memory_mb", "locall", "local"):
+            assert piece in said, f"{piece} is not in:\n{said}"
+        assert len(said.strip().splitlines()) >= 5
+
+
+@pytest.mark.parametrize("change,said", [
+    (lambda s: s.pop("backends"), "backends"),
+    (lambda s: s["auth"].pop("verifiers"), "auth.verifiers"),
+    (lambda s: s["ssh"].pop("host_keys"), "ssh.host_keys"),
+    (lambda s: s["users"]["mounts"][0].update(backend="memry"), "memory"),
+    (lambda s: s["ssh"]["host_keys"][0].update(file="/nonexistent"), "/nonexistent"),
+    (lambda s: s["listen"][0].update(port=70000), "listen[0].port"),
+], ids=["no backends", "no verifiers", "no host keys", "unknown backend", "no such key", "port"])
+def test_check_bad(change, said, idle):
+    rewrite(idle, change)
+    done = command(idle, "check")
+    assert done.returncode == CONFIG
+    assert said in done.stdout + done.stderr
+
+
+def test_check_broken_json_and_missing_file(idle, tmp_path):
+    idle.config.write_text('{"listen": [}')
+    done = command(idle, "check")
+    assert done.returncode == CONFIG and "1" in done.stdout + done.stderr
+    done = run([POSTERN, "check", "--config", tmp_path / "none"])
+    assert done.returncode in (CONFIG, 66)
+
+
+def test_environment_in_strings(postern, tmp_path, keys):
+    gateway = postern({"disk": {"type": "local", "root": "${STORE_ROOT}"}}, start=False)
+    done = command(gateway, "check")
+    assert done.returncode == CONFIG and "STORE_ROOT" in done.stdout + done.stderr
+    gateway.start({"STORE_ROOT": str(tmp_path)})
+    with session(gateway) as sftp:
+        sftp.mkdir("/made")
+    assert (tmp_path / "made").is_dir()
+
+
+def test_port_taken(idle):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        rewrite(idle, lambda s: s["listen"][0].update(port=taken.getsockname()[1]))
+        done = command(idle, "serve")
+    assert done.returncode == UNAVAILABLE, done.stderr
+
+
+def test_probe(postern, tmp_path):
+    good = postern({"disk": {"type": "local", "root": str(tmp_path)}}, start=False)
+    assert command(good, "check", "--probe").returncode == OK
+    bad = postern({"disk": {"type": "local", "root": str(tmp_path / "none")}}, start=False)
+    done = command(bad, "check", "--probe")
+    assert done.returncode in (UNAVAILABLE, CONFIG) and "disk" in done.stdout + done.stderr
+
+
+def test_probe_s3(radosgw, postern):
+    bucket = radosgw.bucket()
+    good = postern({"drops": radosgw.backend(bucket)}, start=False)
+    done = command(good, "check", "--probe")
+    assert done.returncode == OK, done.stdout + done.stderr
+    for change in (lambda s: s["backends"]["drops"].update(bucket="no-such-bucket"),
+                   lambda s: s["backends"]["drops"]["credentials"].update(secret_access_key="wrong")):
+        bad = postern({"drops": radosgw.backend(bucket)}, start=False)
+        rewrite(bad, change)
+        done = command(bad, "check", "--probe")
+        assert done.returncode == UNAVAILABLE, done.stdout + done.stderr
+        assert "drops" in done.stdout + done.stderr
+
+
+def test_config_print_masks_secrets(postern, tmp_path):
+    secret = "the-secret-of-the-store"
+    gateway = postern({"s3": {"type": "s3", "bucket": "b", "region": "us-east-1", "endpoint": "http://127.0.0.1:1",
+                              "credentials": {"access_key_id": "id", "secret_access_key": secret}}}, start=False)
+    done = command(gateway, "config", "--print")
+    assert done.returncode == OK, done.stderr
+    shown = json.loads(done.stdout)
+    assert secret not in done.stdout and shown["listen"][0]["backlog"] == 128
+    (tmp_path / "secret").write_text(secret + "\n")
+    rewrite(gateway, lambda s: s["backends"]["s3"]["credentials"].update(
+        secret_access_key={"file": str(tmp_path / "secret")}))
+    done = command(gateway, "config", "--print")
+    assert done.returncode == OK and secret not in done.stdout
+
+
+def test_config_schema():
+    done = run([POSTERN, "config", "--schema"])
+    assert done.returncode == OK
+    schema = json.loads(done.stdout)
+    assert schema["properties"]["listen"] and schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("user,password,code", [("bob", PASSWORD, OK), ("bob", "wrong", 77), ("nobody", PASSWORD, 77)])
+def test_try(user, password, code, idle):
+    done = command(idle, "try", "--user", user, input=password + "\n")
+    assert (done.returncode == OK) == (code == OK), done.stdout + done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+    if code == OK:
+        assert '"/"' in done.stdout and "bob" in done.stdout
+
+
+def test_keygen_does_not_overwrite(tmp_path):
+    path = tmp_path / "key"
+    assert run([POSTERN, "keygen", path]).returncode == OK
+    before = path.read_bytes()
+    assert run([POSTERN, "keygen", path]).returncode != OK
+    assert path.read_bytes() == before
+
+
+def test_passwd(postern, keys, tmp_path):
+    hashes = [run([POSTERN, "passwd"], input=p).stdout.strip() for p in ("one", "one", "two\n")]
+    assert len(set(hashes)) == 3 and all(h.startswith("$y$") for h in hashes)
+    gateway = postern({"memory": {"type": "memory"}}, users=[{"user": "u", "password": hashes[0]},
+                                                             {"user": "v", "password": hashes[2]}])
+    Paramiko(gateway, "u", "one", None, tmp_path).close()
+    Paramiko(gateway, "v", "two", None, tmp_path).close()

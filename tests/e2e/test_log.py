@@ -1,0 +1,106 @@
+"""The log: one line an event, that a program can read and that tells no secret."""
+import json
+import re
+
+import pytest
+
+from clients import ClientError, Paramiko
+from gateway import PASSWORD
+from raw import session, status_of, write_all
+
+
+def a_day(gateway):
+    with session(gateway, user="bob", password=PASSWORD) as sftp:
+        write_all(sftp, "/file", b"x" * 1000)
+        sftp.open("/file", "rb").read()
+        sftp.mkdir("/dir")
+        sftp.rename("/file", "/dir/new")
+        sftp.remove("/dir/new")
+        sftp.rmdir("/dir")
+    gateway.wait_event("disconnect")
+
+
+def test_events(postern):
+    gateway = postern({"memory": {"type": "memory"}})
+    a_day(gateway)
+    for line in gateway.lines:
+        event = json.loads(line)
+        assert isinstance(event, dict) and event["event"] and event["level"] and event["time"]
+    names = [e["event"] for e in gateway.events()]
+    for name in ("host_key", "listening", "connect", "login", "open", "close", "mkdir", "rename", "remove", "disconnect"):
+        assert name in names, f"no event {name} in {names}"
+    (login,) = gateway.events("login")
+    assert login["user"] == "bob" and login["method"] == "password"
+    of_session = [e for e in gateway.events() if e.get("session") == login["session"]]
+    assert {"login", "open", "close", "disconnect"} <= {e["event"] for e in of_session}
+    closes = gateway.events("close")
+    assert any("/file" in str(e) and 1000 in e.values() for e in closes), closes
+    (end,) = gateway.events("disconnect")
+    assert end["reason"]
+
+
+def test_text_form(postern):
+    gateway = postern({"memory": {"type": "memory"}}, start=False, log={"format": "text"})
+    gateway.wait_event = lambda name, **_: {"port": wait_for_port(gateway)}
+    gateway.start()
+    with session(gateway) as sftp:
+        sftp.mkdir("/a dir")
+    gateway.stop()
+    for line in gateway.lines:
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warn|info|debug) [a-z_]+( |$)", line), line
+    assert any(" mkdir " in line and 'path="/a dir"' in line for line in gateway.lines), gateway.log()
+
+
+def wait_for_port(gateway):
+    from gateway import wait_for
+    found = wait_for(lambda: re.search(r" listening .*port=(\d+)", gateway.log()), "the port")
+    return found.group(1)
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_secrets_stay_out(level, postern, keys, tmp_path):
+    gateway = postern({"memory": {"type": "memory"}}, log={"level": level})
+    a_day(gateway)
+    for password in ("a wrong guess", PASSWORD + "x"):
+        with pytest.raises(ClientError):
+            Paramiko(gateway, "bob", password, None, tmp_path).close()
+    with pytest.raises(ClientError):  # a password typed as the user's name is a classic
+        Paramiko(gateway, "bob", "second guess", None, tmp_path).close()
+    gateway.stop()
+    private = keys.host.read_text().splitlines()[1]
+    for secret in (PASSWORD, "a wrong guess", "second guess", keys.password_hash, private):
+        assert secret not in gateway.log()
+
+
+def test_peer_cannot_forge_a_line(postern):
+    gateway = postern({"memory": {"type": "memory"}})
+    evil = '/a\n{"event": "login", "user": "root"}\r\x1b[2J'
+    with session(gateway) as sftp:
+        status_of(lambda: write_all(sftp, evil, b"x"))
+        status_of(lambda: sftp.mkdir(evil + "dir"))
+    gateway.wait_event("disconnect")
+    assert not [e for e in gateway.events("login") if e.get("user") == "root"]
+    for line in gateway.lines:
+        json.loads(line)
+        assert "\x1b" not in line and "\r" not in line
+
+
+def test_log_to_file_and_reopen(postern, tmp_path):
+    import signal
+    from gateway import wait_for
+    path = tmp_path / "postern.log"
+    gateway = postern({"memory": {"type": "memory"}}, start=False, log={"output": "file", "path": str(path)})
+
+    def port_in_file(name, **_):
+        def found():
+            lines = path.read_text().splitlines() if path.exists() else []
+            return next((json.loads(l) for l in lines if f'"{name}"' in l), None)
+        return wait_for(found, name)
+    gateway.wait_event = port_in_file
+    gateway.start()
+    path.rename(tmp_path / "postern.log.1")
+    gateway.signal(signal.SIGHUP)
+    wait_for(path.exists, "a new log file")
+    with session(gateway) as sftp:
+        sftp.mkdir("/x")
+    wait_for(lambda: "mkdir" in path.read_text(), "the event in the new file")

@@ -1,0 +1,152 @@
+"""Many at once, and the end of the day: no session waits for another, TERM lets transfers finish."""
+import asyncio
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from gateway import PASSWORD, SANITIZED, wait_for
+from raw import read_all, session, write_all
+
+DATA = os.urandom(1 << 20)
+
+
+def connect(gateway, **more):
+    import asyncssh
+    options = dict(username="alice", client_keys=[str(gateway.keys.user)], known_hosts=None, agent_path=None,
+                   config=None, login_timeout=120)
+    options.update(more)
+    return asyncssh.connect("127.0.0.1", gateway.port, **options)
+
+
+def test_fifty_logins_at_once(postern):
+    """Passwords: each costs the pool a deliberate while; none may be lost or starve another."""
+    gateway = postern({"memory": {"type": "memory"}})
+
+    async def one(number):
+        async with connect(gateway, username="bob", password=PASSWORD, client_keys=None) as connection:
+            async with connection.start_sftp_client() as sftp:
+                async with sftp.open(f"/{number}", "wb") as file:
+                    await file.write(str(number).encode())
+                async with sftp.open(f"/{number}", "rb") as file:
+                    assert await file.read() == str(number).encode()
+
+    async def everybody():
+        await asyncio.gather(*(one(n) for n in range(50)))
+
+    asyncio.run(everybody())
+    gateway.wait_event("disconnect", count=50)
+    assert len(gateway.events("login")) == 50
+
+
+def test_idle_sessions_beside_a_transfer(postern, tmp_path):
+    gateway = postern({"disk": {"type": "local", "root": str(tmp_path)}})
+    count = 60 if SANITIZED else 200
+
+    async def crowd():
+        idle = []
+        for at in range(0, count, 20):
+            idle += await asyncio.gather(*(connect(gateway) for _ in range(at, min(at + 20, count))))
+        clients = await asyncio.gather(*(c.start_sftp_client() for c in idle))
+        await asyncio.to_thread(transfer)
+        names = await asyncio.gather(*(c.listdir("/") for c in clients))
+        assert all("data" in n for n in names)
+        for connection in idle:
+            connection.close()
+        await asyncio.gather(*(c.wait_closed() for c in idle))
+
+    def transfer():
+        with session(gateway) as sftp:
+            write_all(sftp, "/data", DATA * 16)
+            assert read_all(sftp, "/data") == DATA * 16
+
+    asyncio.run(crowd())
+    gateway.wait_event("disconnect", count=count + 1)
+
+
+def test_a_stat_does_not_wait_for_a_transfer(postern, tmp_path):
+    gateway = postern({"disk": {"type": "local", "root": str(tmp_path)}}, limits={"loops": 1})
+    (tmp_path / "bulk").write_bytes(DATA * 200)
+    with session(gateway) as bulk, session(gateway) as other:
+        file = bulk.open("/bulk", "rb")
+        file.prefetch()
+        slowest = 0.0
+        for _ in range(30):
+            began = time.monotonic()
+            other.stat("/bulk")
+            slowest = max(slowest, time.monotonic() - began)
+            file.read(1 << 20)
+        assert slowest < 2
+
+
+def test_silent_connections_do_not_stop_logins(postern):
+    gateway = postern({"memory": {"type": "memory"}}, timeouts={"handshake_s": 2})
+    silent = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(40)]
+    with session(gateway) as sftp:
+        assert sftp.listdir("/") == []
+    for s in silent:  # the grace time ends them
+        s.settimeout(30)
+        while s.recv(4096):
+            pass
+        s.close()
+
+
+def test_limit_per_source(postern):
+    gateway = postern({"memory": {"type": "memory"}}, limits={"connections_per_source": 3})
+    held = []
+    try:
+        for _ in range(3):
+            held.append(session(gateway))
+            held[-1].__enter__()
+        with pytest.raises(Exception):
+            with session(gateway):
+                pass
+        held.pop().__exit__(None, None, None)
+        wait_for(lambda: gateway.events("disconnect"), "room")
+        with session(gateway) as sftp:
+            assert sftp.listdir("/") == []
+    finally:
+        for h in held:
+            h.__exit__(None, None, None)
+
+
+def test_term_lets_a_transfer_finish(postern, tmp_path):
+    gateway = postern({"disk": {"type": "local", "root": str(tmp_path)}}, timeouts={"drain_s": 30})
+    with session(gateway) as sftp:
+        file = sftp.open("/late", "wb")
+        file.write(DATA)
+        gateway.signal(signal.SIGTERM)
+        gateway.wait_event("drain")
+        with pytest.raises(Exception):
+            with session(gateway):
+                pass
+        file.write(DATA)
+        file.close()
+    assert gateway.wait_end() == 0
+    assert (tmp_path / "late").read_bytes() == DATA * 2
+
+
+def test_term_ends_idle_sessions_at_once(postern):
+    gateway = postern({"memory": {"type": "memory"}}, timeouts={"drain_s": 60})
+    with session(gateway) as sftp:
+        sftp.listdir("/")
+        began = time.monotonic()
+        gateway.signal(signal.SIGTERM)
+        assert gateway.wait_end() == 0
+        assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("how", ["drain_s is over", "second TERM"])
+def test_term_does_not_wait_for_ever(how, postern, tmp_path):
+    gateway = postern({"disk": {"type": "local", "root": str(tmp_path)}},
+                      timeouts={"drain_s": 2 if how == "drain_s is over" else 600})
+    with session(gateway) as sftp:
+        sftp.open("/never", "wb").write(DATA)
+        gateway.signal(signal.SIGTERM)
+        gateway.wait_event("drain")
+        if how == "second TERM":
+            gateway.signal(signal.SIGTERM)
+        gateway.wait_end()
+    assert [p for p in tmp_path.iterdir() if p.name == "never"] == []
