@@ -1,0 +1,530 @@
+/* Password, key and signature state come out of a message by functions that libssh deprecates in
+ * favour of callbacks; in callback mode an answer cannot wait for a verifier. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/io/deadline.h"
+#include "gateway/ssh/algorithms.h"
+#include "gateway/ssh/conn_impl.h"
+#include "gateway/vfs/vfs.h"
+
+#define PASSWORD_MAX 1024u
+#define KEY_BLOB_MAX 8192u
+#define ANSWERS_MAX  16u
+#define ANSWER_MAX   1024u
+/* A packet without a message may be an SSH_MSG_IGNORE before the request that it belongs to. */
+#define SWALLOW_LEAST_MS 100u
+/* Packets without a message in one login: more is no client. */
+#define DOUBTED_MAX 64u
+
+static const struct {
+    enum auth_method method;
+    int bit;
+} methods[] = {
+    {AUTH_PASSWORD, SSH_AUTH_METHOD_PASSWORD},
+    {AUTH_PUBLICKEY, SSH_AUTH_METHOD_PUBLICKEY},
+    {AUTH_KEYBOARD_INTERACTIVE, SSH_AUTH_METHOD_INTERACTIVE},
+};
+
+static unsigned method_bit(const char *name)
+{
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (strcmp(auth_method_names[methods[i].method], name) == 0)
+            return (unsigned)methods[i].bit;
+    return 0;
+}
+
+void conn_auth_start(struct conn *c)
+{
+    struct conn_login *in = c->login = mem_zalloc(sizeof *in);
+    const struct opt_strs *names = &c->settings->auth.methods;
+    for (size_t i = 0; i < names->n; i++)
+        in->allowed |= method_bit(names->v[i]);
+    /* libssh sends no refusal at all when its list is empty. */
+    if (in->allowed == 0)
+        conn_end(c, "no method of login is configured", true);
+    ssh_set_auth_methods(c->ssh, (int)in->allowed);
+}
+
+void conn_auth_free(struct conn *c)
+{
+    struct conn_login *in = c->login;
+    if (in == NULL)
+        return;
+    op_cancel(&in->op);
+    op_cancel(&in->swallow);
+    ssh_message_free(in->held);
+    ssh_message_free(in->kept);
+    mem_free_secret_str(&in->ask_state);
+    mem_free(in);
+    c->login = NULL;
+}
+
+/* An answered request: one is kept, preferably without a password in it. */
+static void release(struct conn_login *in, ssh_message m)
+{
+    bool secret = ssh_message_subtype(m) == SSH_AUTH_METHOD_PASSWORD;
+    if (in->kept == NULL ||
+        (!secret && ssh_message_subtype(in->kept) == SSH_AUTH_METHOD_PASSWORD)) {
+        ssh_message_free(in->kept);
+        in->kept = m;
+        return;
+    }
+    ssh_message_free(m);
+}
+
+static void send_refusal(struct conn *c)
+{
+    struct conn_login *in = c->login;
+    ssh_message m = in->held;
+    in->held = NULL;
+    (void)ssh_message_reply_default(m);
+    release(in, m);
+}
+
+static void on_delayed(void *arg)
+{
+    struct conn *c = arg;
+    c->login->op = NULL;
+    send_refusal(c);
+    conn_set_state(c, CONN_LOGIN);
+    conn_pump_soon(c);
+}
+
+/* Does one more failure end it? */
+static bool too_many(struct conn *c)
+{
+    if (++c->login->attempts < c->settings->auth.max_attempts)
+        return false;
+    conn_end(c, "too many failed logins", true);
+    return true;
+}
+
+static void log_failure(struct conn *c, const char *method, const char *why, const char *verifier)
+{
+    LOG_EVENT(LOG_LVL_INFO, &c->log, "login_failed", log_str("method", method),
+              log_str("reason", why), log_str("verifier", verifier),
+              log_u64("attempt", c->login->attempts + 1));
+}
+
+/* Counts, logs and refuses `held`: at once, or after the delay that guessing is to cost. */
+static void refuse(struct conn *c, const char *method, const char *why, const char *verifier,
+                   bool delay)
+{
+    uint32_t ms = c->settings->auth.failure_delay_ms;
+    log_failure(c, method, why, verifier);
+    if (too_many(c))
+        return;
+    if (!delay || ms == 0) {
+        send_refusal(c);
+        if (c->state != CONN_LOGIN)
+            conn_set_state(c, CONN_LOGIN);
+        return;
+    }
+    conn_set_state(c, CONN_DELAYING);
+    c->login->op = deadline_start(c->env->loop, ms, on_delayed, c);
+}
+
+static void forget_question(struct conn_login *in)
+{
+    in->asked = in->step = 0;
+    mem_free_secret_str(&in->ask_state);
+}
+
+/* The client is in: what it may touch is made before it is told so. */
+static void let_in(struct conn *c, struct auth_res *res)
+{
+    struct conn_login *in = c->login;
+    c->id = res->id;
+    res->id = NULL;
+    if (conn_channel_prepare(c) != GW_OK) {
+        identity_free(&c->id);
+        refuse(c, auth_method_names[in->method], "the user's folders cannot be set up",
+               res->verifier, true);
+        return;
+    }
+    if (c->id->banner != NULL) {
+        ssh_string text = ssh_string_from_char(c->id->banner);
+        if (text != NULL)
+            (void)ssh_send_issue_banner(c->ssh, text);
+        ssh_string_free(text);
+    }
+    (void)ssh_message_auth_reply_success(in->held, 0);
+    LOG_EVENT(LOG_LVL_INFO, &c->log, "login", log_str("method", auth_method_names[in->method]),
+              log_str("verifier", res->verifier), log_u64("failed", in->attempts),
+              log_str("client", c->client_version), log_str("kex", ssh_get_kex_algo(c->ssh)),
+              log_str("cipher", ssh_get_cipher_in(c->ssh)),
+              log_str("mac", ssh_get_hmac_in(c->ssh)));
+    conn_set_state(c, CONN_OPEN);
+    c->active_ms = c->keepalive_ms = loop_now_ms(c->env->loop);
+    c->seen_packets = c->raw.in_packets;
+    conn_auth_free(c);
+    conn_channel_start(c);
+    conn_set_clock(c);
+    if (c->env->authenticated != NULL)
+        c->env->authenticated(c->tag, c->user);
+    conn_pump_soon(c);
+}
+
+/* One of several steps: SSH's partial success. */
+static void next_step(struct conn *c, const struct identity *id)
+{
+    struct conn_login *in = c->login;
+    unsigned rest = 0;
+    for (size_t i = 0; i < id->nnext_methods; i++)
+        rest |= method_bit(id->next_methods[i]);
+    if (rest == 0 || in->ndone == CONN_STEPS_MAX) {
+        refuse(c, auth_method_names[in->method], "no way to go on is left", NULL, true);
+        return;
+    }
+    in->done[in->ndone++] = auth_method_names[in->method];
+    LOG_EVENT(LOG_LVL_INFO, &c->log, "login_step",
+              log_str("method", auth_method_names[in->method]));
+    in->allowed = rest;
+    ssh_message m = in->held;
+    in->held = NULL;
+    ssh_set_auth_methods(c->ssh, (int)rest);
+    (void)ssh_message_auth_set_methods(m, (int)rest);
+    (void)ssh_message_auth_reply_success(m, 1);
+    release(in, m);
+    conn_set_state(c, CONN_LOGIN);
+}
+
+static void ask(struct conn *c, const struct auth_res *res)
+{
+    struct conn_login *in = c->login;
+    const char *prompts[ANSWERS_MAX];
+    char echo[ANSWERS_MAX];
+    if (in->method != AUTH_KEYBOARD_INTERACTIVE || res->nprompts > ANSWERS_MAX) {
+        refuse(c, auth_method_names[in->method], "the verifier asks what cannot be asked",
+               res->verifier, true);
+        return;
+    }
+    for (size_t i = 0; i < res->nprompts; i++) {
+        prompts[i] = res->prompts[i].text;
+        echo[i] = res->prompts[i].echo ? 1 : 0;
+    }
+    mem_free_secret_str(&in->ask_state);
+    in->ask_state = mem_strdup(res->state);
+    in->asked = (unsigned)res->nprompts + 1;
+    ssh_message m = in->held;
+    in->held = NULL;
+    (void)ssh_message_auth_interactive_request(m, "",
+                                               res->instruction != NULL ? res->instruction : "",
+                                               (unsigned)res->nprompts, prompts, echo);
+    release(in, m);
+    conn_set_state(c, CONN_LOGIN);
+}
+
+static void on_verified(void *arg, struct auth_res *res)
+{
+    struct conn *c = arg;
+    struct conn_login *in = c->login;
+    const char *method = auth_method_names[in->method];
+    in->op = NULL;
+    if (res->verdict == AUTH_ASK) {
+        ask(c, res);
+    } else {
+        forget_question(in);
+        if (res->verdict == AUTH_ACCEPT && in->query) {
+            (void)ssh_message_auth_reply_pk_ok_simple(in->held);
+            release(in, in->held);
+            in->held = NULL;
+            conn_set_state(c, CONN_LOGIN);
+        } else if (res->verdict == AUTH_ACCEPT && res->id == NULL) {
+            refuse(c, method, "the verifier gave no identity", res->verifier, true);
+        } else if (res->verdict == AUTH_ACCEPT && res->id->nnext_methods > 0) {
+            next_step(c, res->id);
+        } else if (res->verdict == AUTH_ACCEPT) {
+            let_in(c, res);
+        } else {
+            /* A query guesses no secret: an agent with five keys need not wait five seconds. */
+            refuse(c, method, res->why, res->verifier, !in->query);
+        }
+    }
+    identity_free(&res->id);
+    conn_pump_soon(c);
+}
+
+static void verify(struct conn *c, struct auth_req *req)
+{
+    struct conn_login *in = c->login;
+    in->method = req->method;
+    in->query = req->method == AUTH_PUBLICKEY && !req->key.is_signed;
+    req->user = c->user;
+    req->methods_done = in->done;
+    req->nmethods_done = in->ndone;
+    req->client_address = c->peer;
+    req->client_port = c->peer_port;
+    req->client_version = c->client_version;
+    req->server_address = c->own;
+    req->server_port = c->own_port;
+    req->attempt = in->attempts + 1;
+    req->log = &c->log;
+    conn_set_state(c, CONN_VERIFYING);
+    in->op = auth_check(c->env->auth, req, on_verified, c);
+}
+
+static void password(struct conn *c)
+{
+    const char *secret = ssh_message_auth_password(c->login->held);
+    if (secret == NULL || strlen(secret) > PASSWORD_MAX) {
+        refuse(c, "password", "no password, or one that is too long", NULL, true);
+        return;
+    }
+    struct auth_req req = {.method = AUTH_PASSWORD, .password = secret};
+    verify(c, &req);
+}
+
+/* Bits of an RSA key's modulus; libssh tells it of no public key. */
+static unsigned rsa_bits(struct gw_span blob)
+{
+    struct gw_rd r = gw_rd_of(blob);
+    (void)gw_rd_str(&r, KEY_BLOB_MAX); /* "ssh-rsa" */
+    (void)gw_rd_str(&r, KEY_BLOB_MAX); /* e */
+    struct gw_span n = gw_rd_str(&r, KEY_BLOB_MAX);
+    while (n.len > 0 && n.ptr[0] == 0)
+        n = gw_span_of(n.ptr + 1, n.len - 1);
+    unsigned bits = (unsigned)n.len * 8;
+    for (uint8_t top = n.len > 0 ? n.ptr[0] : 0x80; !(top & 0x80); top = (uint8_t)(top << 1))
+        bits--;
+    return r.failed ? 0 : bits;
+}
+
+/* NULL = fine. Certificates are refused in any case: libssh checks their signature, but neither the
+ * authority nor the principals nor the dates. */
+static const char *key_fault(const struct conn *c, const char *name, struct gw_span blob)
+{
+    const struct opt_strs *names = &c->settings->ssh.public_key_algorithms;
+    if (strcmp(name, "ssh-rsa") == 0) {
+        if (rsa_bits(blob) < c->settings->ssh.rsa_min_bits)
+            return "RSA key too short";
+        if (algorithms_offered(ALGORITHM_PUBLIC_KEY, names, "rsa-sha2-256") ||
+            algorithms_offered(ALGORITHM_PUBLIC_KEY, names, "rsa-sha2-512"))
+            return NULL;
+    }
+    return algorithms_offered(ALGORITHM_PUBLIC_KEY, names, name) ? NULL
+                                                                 : "type of key not accepted";
+}
+
+static bool decode_base64(const char *text, struct gw_buf *out)
+{
+    size_t n = strlen(text);
+    uint8_t *to = n > 0 && n % 4 == 0 ? gw_buf_reserve(out, n / 4 * 3) : NULL;
+    int got = to != NULL ? EVP_DecodeBlock(to, (const unsigned char *)text, (int)n) : -1;
+    if (got < 0)
+        return false;
+    gw_buf_commit(out, (size_t)got - (text[n - 1] == '=') - (text[n - 2] == '='));
+    return true;
+}
+
+static void publickey(struct conn *c)
+{
+    struct conn_login *in = c->login;
+    ssh_key key = ssh_message_auth_pubkey(in->held);
+    enum ssh_publickey_state_e state = ssh_message_auth_publickey_state(in->held);
+    char *b64 = NULL, *fingerprint = NULL, name[64] = "";
+    unsigned char *hash = NULL;
+    size_t hash_len = 0;
+    struct gw_buf blob;
+    gw_buf_init(&blob, KEY_BLOB_MAX);
+
+    const char *fault = "malformed key";
+    if (key != NULL && ssh_pki_export_pubkey_base64(key, &b64) == SSH_OK &&
+        decode_base64(b64, &blob)) {
+        struct gw_rd r = gw_rd_of(gw_buf_span(&blob));
+        struct gw_span type = gw_rd_str(&r, sizeof name - 1);
+        if (type.len > 0)
+            memcpy(name, type.ptr, type.len);
+        fault = key_fault(c, name, gw_buf_span(&blob));
+    }
+    if (fault == NULL && state != SSH_PUBLICKEY_STATE_NONE && state != SSH_PUBLICKEY_STATE_VALID)
+        fault = "bad signature";
+    if (fault == NULL &&
+        ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &hash_len) == 0)
+        fingerprint = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, hash_len);
+    if (fault != NULL) {
+        refuse(c, "publickey", fault, NULL, state != SSH_PUBLICKEY_STATE_NONE);
+    } else {
+        struct auth_req req = {.method = AUTH_PUBLICKEY};
+        req.key.algorithm = name;
+        req.key.blob = gw_buf_span(&blob);
+        req.key.fingerprint = fingerprint != NULL ? fingerprint : "";
+        req.key.is_signed = state == SSH_PUBLICKEY_STATE_VALID;
+        verify(c, &req);
+    }
+    ssh_string_free_char(fingerprint);
+    ssh_clean_pubkey_hash(&hash);
+    ssh_string_free_char(b64);
+    gw_buf_free(&blob);
+}
+
+static void keyboard(struct conn *c)
+{
+    struct conn_login *in = c->login;
+    struct auth_req req = {.method = AUTH_KEYBOARD_INTERACTIVE};
+    const char *answers[ANSWERS_MAX];
+    const char *fault = NULL;
+    if (ssh_message_auth_kbdint_is_response(in->held)) {
+        int n = ssh_userauth_kbdint_getnanswers(c->ssh);
+        /* libssh takes a response to nothing as well. */
+        if (in->asked == 0 || n != (int)in->asked - 1)
+            fault = "answers that were not asked for";
+        for (int i = 0; fault == NULL && i < n; i++) {
+            answers[i] = ssh_userauth_kbdint_getanswer(c->ssh, (unsigned)i);
+            if (answers[i] == NULL || strlen(answers[i]) > ANSWER_MAX)
+                fault = "an answer that is missing or too long";
+        }
+        req.kbdint.answers = answers;
+        req.kbdint.nanswers = n > 0 ? (size_t)n : 0;
+        req.kbdint.state = in->ask_state;
+    } else {
+        forget_question(in);
+    }
+    in->asked = 0;
+    req.kbdint.step = ++in->step;
+    if (fault != NULL) {
+        forget_question(in);
+        refuse(c, auth_method_names[AUTH_KEYBOARD_INTERACTIVE], fault, NULL, true);
+        return;
+    }
+    verify(c, &req);
+}
+
+/* Whose login it is. A step that succeeded counts for its user only. */
+static bool take_user(struct conn *c)
+{
+    const char *user = ssh_message_auth_user(c->login->held);
+    if (ssh_message_subtype(c->login->held) == SSH_AUTH_METHOD_INTERACTIVE &&
+        ssh_message_auth_kbdint_is_response(c->login->held))
+        return c->user != NULL; /* a response names nobody */
+    if (user == NULL || strlen(user) > CONN_USER_MAX)
+        return false;
+    if (c->user != NULL && strcmp(c->user, user) == 0)
+        return true;
+    if (c->login->ndone > 0) {
+        conn_end(c, "the user changed between the steps of a login", true);
+        return false;
+    }
+    forget_question(c->login);
+    mem_free(c->user);
+    c->user = mem_strdup(user);
+    c->log_user.value = c->user;
+    return true;
+}
+
+static void auth_request(struct conn *c, ssh_message m)
+{
+    struct conn_login *in = c->login;
+    in->held = m;
+    in->explained++;
+    op_cancel(&in->swallow);
+    if (!in->service) {
+        conn_end(c, "login without a service request", true);
+        return;
+    }
+    if (!take_user(c)) {
+        if (c->end_why == NULL)
+            refuse(c, "none", "no user name, or one that is too long", NULL, true);
+        return;
+    }
+    int method = ssh_message_subtype(m);
+    if (method != SSH_AUTH_METHOD_INTERACTIVE)
+        forget_question(in);
+    if (method == SSH_AUTH_METHOD_NONE && !in->none_seen) {
+        in->none_seen = true; /* how a client asks for the list: no failure */
+        send_refusal(c);
+    } else if (!(in->allowed & (unsigned)method) || method == SSH_AUTH_METHOD_NONE) {
+        refuse(c, "other", "method not offered", NULL, false);
+    } else if (method == SSH_AUTH_METHOD_PASSWORD) {
+        password(c);
+    } else if (method == SSH_AUTH_METHOD_PUBLICKEY) {
+        publickey(c);
+    } else {
+        keyboard(c);
+    }
+}
+
+static void service_request(struct conn *c, ssh_message m)
+{
+    struct conn_login *in = c->login;
+    const char *name = ssh_message_service_service(m);
+    if (name == NULL || strcmp(name, "ssh-userauth") != 0) {
+        conn_end(c, "unknown service", true);
+    } else {
+        (void)ssh_message_service_reply_success(m);
+        if (!in->service && c->settings->ssh.banner != NULL) {
+            ssh_string text = ssh_string_from_char(c->settings->ssh.banner);
+            if (text != NULL)
+                (void)ssh_send_issue_banner(c->ssh, text);
+            ssh_string_free(text);
+        }
+        if (!in->service)
+            in->base = c->raw.in_packets;
+        else
+            in->explained++;
+        in->service = true;
+    }
+    ssh_message_free(m);
+}
+
+/* The answer to a request that libssh dropped without a word: a signature that is wrong or of an
+ * algorithm that is not accepted, a key of an unknown type. */
+static void on_swallowed(void *arg)
+{
+    struct conn *c = arg;
+    struct conn_login *in = c->login;
+    in->swallow = NULL;
+    log_failure(c, "publickey", "bad signature, or an algorithm that is not accepted", NULL);
+    if (too_many(c))
+        return;
+    if (in->kept == NULL)
+        conn_end(c, "first request of the login not understood", true);
+    else
+        (void)ssh_message_reply_default(in->kept);
+    conn_pump_soon(c);
+}
+
+static void look_for_swallowed(struct conn *c)
+{
+    struct conn_login *in = c->login;
+    if (!in->service)
+        return;
+    /* Requests that came in one read with the service request are in base already. */
+    if (in->base + in->explained > c->raw.in_packets)
+        in->base = c->raw.in_packets - in->explained;
+    uint64_t doubted = c->raw.in_packets - in->base - in->explained;
+    if (doubted == in->doubted)
+        return;
+    in->doubted = doubted;
+    if (doubted > DOUBTED_MAX) {
+        conn_end(c, "too many packets that ask for nothing", true);
+        return;
+    }
+    uint32_t ms = c->settings->auth.failure_delay_ms;
+    op_cancel(&in->swallow);
+    in->swallow = deadline_start(c->env->loop, ms > SWALLOW_LEAST_MS ? ms : SWALLOW_LEAST_MS,
+                                 on_swallowed, c);
+}
+
+void conn_auth_messages(struct conn *c)
+{
+    ssh_message m = NULL;
+    while (c->state == CONN_LOGIN && c->end_why == NULL && (m = ssh_message_get(c->ssh)) != NULL) {
+        int type = ssh_message_type(m);
+        if (type == SSH_REQUEST_AUTH) {
+            auth_request(c, m);
+        } else if (type == SSH_REQUEST_SERVICE) {
+            service_request(c, m);
+        } else {
+            (void)ssh_message_reply_default(m);
+            ssh_message_free(m);
+            c->login->explained++;
+        }
+    }
+    if (c->state == CONN_LOGIN && c->end_why == NULL)
+        look_for_swallowed(c);
+}

@@ -1,0 +1,193 @@
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/ssh/conn_impl.h"
+
+/* A session may move so much in one turn of its loop; then the others are served. */
+#define TURN_BYTES (256u * 1024u)
+/* libssh reads 4 KiB (0.10) or more a poll. */
+#define POLLS_A_ROUND 64
+/* Before the login is over a client has nothing to pipeline: few bytes a round keep the list of
+ * messages short that libssh fills while we look at the first. */
+#define POLLS_BEFORE_LOGIN 1
+/* Answers that the peer does not read (libssh keeps them without a bound). */
+#define BACKLOG_MAX (1024u * 1024u)
+/* From here on an engine that is full stops the reading of the socket. */
+#define UNREAD_PAUSE (64u * 1024u)
+
+static bool output_blocked(const struct conn_channel *ch)
+{
+    return ch->sftpd != NULL && sftpd_output(ch->sftpd).len > 0;
+}
+
+static int64_t backlog(const struct conn *c)
+{
+    return (int64_t)(c->raw.out_bytes - c->backlog_raw) -
+           (int64_t)(c->sock.out_bytes - c->backlog_sock);
+}
+
+/* A reply is owed: libssh would queue pipelined requests without a bound. */
+static bool held(const struct conn *c)
+{
+    return c->state == CONN_VERIFYING || c->state == CONN_DELAYING;
+}
+
+bool conn_pump_reads(const struct conn *c)
+{
+    if (held(c))
+        return false;
+    if ((ssh_get_status(c->ssh) & SSH_WRITE_PENDING) && backlog(c) > (int64_t)BACKLOG_MAX)
+        return false;
+    if (c->nchannels != 1)
+        return true;
+    const struct conn_channel *ch = LIST_ENTRY(c->channels.next, struct conn_channel, node);
+    /* With output unsent it has to read on: the peer's window adjust is what that waits for. */
+    return !ch->stalled || ch->unread < UNREAD_PAUSE || output_blocked(ch);
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events)
+{
+    struct conn *c = poll->data;
+    if (status < 0 || ((events & UV_DISCONNECT) && !conn_pump_reads(c)))
+        conn_end(c, "connection lost", false);
+    c->writable = (events & UV_WRITABLE) != 0;
+    conn_pump(c);
+}
+
+void conn_pump_watch(struct conn *c)
+{
+    int events = conn_pump_reads(c) ? UV_READABLE : UV_DISCONNECT;
+    /* Sending is a poll of libssh, which reads as well: not while a reply is held. */
+    if ((ssh_get_status(c->ssh) & SSH_WRITE_PENDING) && !held(c))
+        events |= UV_WRITABLE;
+    if (events != c->watched) /* each start is a system call */
+        uv_poll_start(&c->poll, events, on_socket);
+    c->watched = events;
+}
+
+static void on_wake(void *arg)
+{
+    struct conn *c = arg;
+    c->wake = NULL;
+    conn_pump(c);
+}
+
+void conn_pump_soon(struct conn *c)
+{
+    if (c->pumping)
+        c->again = true;
+    else if (c->wake == NULL && c->state < CONN_CLOSING)
+        c->wake = loop_defer(c->env->loop, on_wake, c);
+}
+
+/* Is the session over, as far as libssh knows? */
+static bool check_alive(struct conn *c, int rc)
+{
+    if (rc != SSH_ERROR && !(ssh_get_status(c->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR)))
+        return true;
+    const char *text = ssh_get_error(c->ssh);
+    if (strstr(text, "SSH_MSG_DISCONNECT") != NULL)
+        conn_end(c, "client disconnected", false);
+    else if (text[0] == '\0' || strstr(text, "ocket error") != NULL)
+        conn_end(c, "connection lost", false);
+    else
+        conn_end_text(c, text, false);
+    return false;
+}
+
+static void poll_rounds(struct conn *c)
+{
+    int rounds = c->state == CONN_OPEN ? POLLS_A_ROUND : POLLS_BEFORE_LOGIN;
+    /* A poll is also the only way to send what is unsent: one is due when the socket takes it. */
+    bool send = c->writable && !held(c);
+    c->writable = false;
+    for (int i = 0; i < rounds && c->event != NULL && (send || conn_pump_reads(c)); i++) {
+        send = false;
+        maxpacket_enter(c->guard);
+        int rc = ssh_event_dopoll(c->event, 0);
+        maxpacket_leave();
+        if (!check_alive(c, rc) || rc != SSH_OK)
+            return;
+    }
+}
+
+static void handshake(struct conn *c)
+{
+    int rc = ssh_handle_key_exchange(c->ssh);
+    if (c->event == NULL && rc != SSH_ERROR) {
+        /* Not before the first call: the session has no poll handle until then. */
+        c->event = ssh_event_new();
+        if (c->event == NULL || ssh_event_add_session(c->event, c->ssh) != SSH_OK) {
+            conn_end(c, "no event for it", false);
+            return;
+        }
+    }
+    if (!check_alive(c, rc) || rc != SSH_OK)
+        return;
+    const char *version = ssh_get_clientbanner(c->ssh);
+    size_t n = version != NULL ? strnlen(version, sizeof c->client_version - 1) : 0;
+    if (n > 0)
+        memcpy(c->client_version, version, n);
+    conn_set_state(c, CONN_LOGIN);
+    conn_set_clock(c);
+    conn_auth_start(c);
+}
+
+/* A call after each one that was sent only takes in the answer. */
+static void keepalive(struct conn *c)
+{
+    c->keepalive_due = false;
+    if (c->keepalive_out && c->missed <= 1)
+        (void)ssh_send_keepalive(c->ssh);
+    (void)ssh_send_keepalive(c->ssh);
+    c->keepalive_out = true;
+}
+
+static void round_trip(struct conn *c)
+{
+    poll_rounds(c);
+    if (c->end_why == NULL && c->state == CONN_HANDSHAKE)
+        handshake(c);
+    if (c->end_why == NULL && c->state == CONN_LOGIN)
+        conn_auth_messages(c);
+    if (c->end_why == NULL && c->state == CONN_OPEN) {
+        if (c->keepalive_due)
+            keepalive(c);
+        conn_channel_move(c);
+    }
+}
+
+void conn_pump(struct conn *c)
+{
+    if (c->pumping) {
+        c->again = true;
+        return;
+    }
+    if (c->state >= CONN_CLOSING)
+        return;
+    op_cancel(&c->wake);
+    c->pumping = true;
+    uint64_t start = c->sock.in_bytes + c->sock.out_bytes, before, now = start;
+    do {
+        before = now;
+        c->again = false;
+        if (c->end_why == NULL)
+            round_trip(c);
+        now = c->sock.in_bytes + c->sock.out_bytes;
+    } while (c->end_why == NULL && (now != before || c->again) && now - start < TURN_BYTES);
+    c->pumping = false;
+
+    if (!(ssh_get_status(c->ssh) & SSH_WRITE_PENDING)) {
+        c->backlog_raw = c->raw.out_bytes;
+        c->backlog_sock = c->sock.out_bytes;
+    }
+    if (c->end_why == NULL && c->drain && !conn_channel_busy(c))
+        conn_end(c, "drained", true);
+    if (c->end_why != NULL) {
+        conn_finish_if_ended(c);
+        return;
+    }
+    conn_pump_watch(c);
+    if (now != before || c->again)
+        conn_pump_soon(c);
+}
