@@ -382,9 +382,11 @@ void option_value_strs(struct opt_reader *r, const struct opt_spec *row, json_t 
         return;
     }
     memset(out->v, 0, n * sizeof *out->v);
-    out->n = n;
-    for (size_t i = 0; i < n; i++)
-        string_element(r, row, json_array_get(v, i), option_path_index(path, i).s, &out->v[i]);
+    for (size_t i = 0; i < n; i++) {
+        string_element(r, row, json_array_get(v, i), option_path_index(path, i).s, &out->v[out->n]);
+        if (out->v[out->n] != NULL) /* no holes: what was read may still be looked at */
+            out->n++;
+    }
 }
 
 static json_t *copy_json(struct opt_reader *r, json_t *v, const char *path, unsigned depth);

@@ -78,12 +78,13 @@ static enum gw_err read_root(const char *path, const char *text, json_t **out,
     return err;
 }
 
-enum gw_err settings_load(const char *path, const char *text,
+enum gw_err settings_read(const char *path, const char *text,
                           const struct opt_kinds kinds[OPT_SLOT_COUNT], struct settings **out,
                           struct gw_buf *problems)
 {
     json_t *root = NULL;
     struct opt_reader r = {.nproblems = 0};
+    *out = NULL;
     enum gw_err err = read_root(path, text, &root, problems);
     if (err != GW_OK)
         return err;
@@ -94,12 +95,20 @@ enum gw_err settings_load(const char *path, const char *text,
     options_read(&r, settings_table, root, "", s);
     *problems = r.problems;
     json_decref(root);
-    if (r.nproblems == 0)
-        *out = settings_ref(s);
-    settings_unref(&s);
+    *out = s;
     if (r.nproblems == 0)
         return GW_OK;
     return r.no_memory ? GW_NO_MEMORY : GW_CONFIG;
+}
+
+enum gw_err settings_load(const char *path, const char *text,
+                          const struct opt_kinds kinds[OPT_SLOT_COUNT], struct settings **out,
+                          struct gw_buf *problems)
+{
+    enum gw_err err = settings_read(path, text, kinds, out, problems);
+    if (err != GW_OK)
+        settings_unref(out);
+    return err;
 }
 
 struct settings *settings_ref(struct settings *s)

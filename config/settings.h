@@ -102,6 +102,11 @@ extern const struct opt_spec settings_table[];
 enum gw_err settings_load(const char *path, const char *text,
                           const struct opt_kinds kinds[OPT_SLOT_COUNT], struct settings **out,
                           struct gw_buf *problems);
+/* The same, but *out is filled in as far as it goes, for the checks that can still be made; NULL
+ * where there is no object to read. */
+enum gw_err settings_read(const char *path, const char *text,
+                          const struct opt_kinds kinds[OPT_SLOT_COUNT], struct settings **out,
+                          struct gw_buf *problems);
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings **sp);
 

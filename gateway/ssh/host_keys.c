@@ -447,8 +447,9 @@ enum gw_err host_keys_generate(const char *path, const char *type, struct gw_buf
     ssh_key key = NULL;
     char *text = NULL, *b64 = NULL;
     enum gw_err err = GW_OK;
+    /* No callback: libssh takes one as the wish to encrypt. */
     if (ssh_pki_generate(types[i].type, types[i].bits, &key) != SSH_OK ||
-        ssh_pki_export_privkey_base64(key, NULL, no_prompt, NULL, &text) != SSH_OK ||
+        ssh_pki_export_privkey_base64(key, NULL, NULL, NULL, &text) != SSH_OK ||
         ssh_pki_export_pubkey_base64(key, &b64) != SSH_OK)
         err = gw_err_set(msg, GW_INTERNAL, "no key could be made");
     if (err == GW_OK)

@@ -1,0 +1,44 @@
+/*
+ * The words of the command line, and what several of them share. A word's function gets its own
+ * arguments (argv[0] is the word) and returns the process's exit code, as sysexits.h has them:
+ * 64 wrong usage, 69 something is not to be had, 77 a login was refused, 78 bad configuration.
+ */
+#ifndef GATEWAY_CMD_H
+#define GATEWAY_CMD_H
+
+#include "config/settings.h"
+
+struct cmd {
+    const char *word;
+    int (*run)(int argc, char **argv);
+    const char *args; /* for the usage line */
+    const char *what; /* one line for `postern help` */
+    const char *more; /* the rest, for `postern help WORD` */
+};
+
+const struct cmd *cmd_find(const char *word); /* NULL = no such word */
+/* Finds the word, runs it, and turns what cannot be written into an error. */
+int cmd_main(int argc, char **argv);
+
+int cmd_serve(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_config(int argc, char **argv);
+int cmd_try(int argc, char **argv);
+int cmd_keygen(int argc, char **argv);
+int cmd_passwd(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+int cmd_help(int argc, char **argv);
+
+/* For words whose only option is --config FILE. *config is the file to read, never NULL after
+ * EX_OK: ./postern.json or /etc/postern/postern.json where the option is absent. */
+int cmd_config_option(int argc, char **argv, const char **config);
+/* The default file where `given` is NULL. EX_OK, or EX_CONFIG and a message where there is none. */
+int cmd_config_path(const char *given, const char **config);
+/* EX_OK and *out; or EX_CONFIG, and every problem is on stderr. */
+int cmd_load_settings(const char *config, struct settings **out);
+/* The kinds that this build has: OPT_SLOT_COUNT of them. */
+const struct opt_kinds *cmd_kinds(void);
+/* "FILE: 3 problems" and the lines of *problems, on stderr. */
+void cmd_print_problems(const char *config, struct gw_buf *problems);
+
+#endif

@@ -1,0 +1,196 @@
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "auth/auth.h"
+#include "backends/backends.h"
+#include "gateway/base/mem.h"
+#include "gateway/cmd.h"
+#include "gateway/cmdline.h"
+#include "gateway/io/deadline.h"
+#include "gateway/ssh/host_keys.h"
+
+enum {
+    PROBLEMS_MAX = 256 * 1024,
+    PROBE_MS = 30 * 1000, /* longer than any verifier or store takes to give up by itself */
+};
+
+/* The configuration on trial: what it needs is made once, as `serve` would, and thrown away. */
+struct trial {
+    struct settings *settings;
+    struct gw_buf problems;
+    struct loop *loop;
+    struct budget *budget;
+    struct backend **backends;
+    struct auth *auth;
+};
+
+/* One question that is under way. */
+struct probe {
+    struct loop *loop;
+    struct op *op, *timer;
+    bool over;
+    enum gw_err err;
+    struct gw_errmsg why;
+};
+
+static void probe_over(struct probe *p, enum gw_err err, const char *why)
+{
+    op_cancel(&p->timer);
+    p->over = true;
+    p->err = err;
+    (void)gw_err_set(&p->why, err, "%s", why == NULL ? gw_err_text(err) : why);
+}
+
+static void on_backend(void *arg, enum gw_err err, const char *text)
+{
+    struct probe *p = arg;
+    p->op = NULL;
+    probe_over(p, err, text);
+}
+
+static void on_verifier(void *arg, struct auth_res *res)
+{
+    struct probe *p = arg;
+    p->op = NULL;
+    identity_free(&res->id);
+    probe_over(p, res->verdict == AUTH_ACCEPT ? GW_OK : GW_UPSTREAM, res->why);
+}
+
+static void on_timeout(void *arg)
+{
+    struct probe *p = arg;
+    p->timer = NULL;
+    op_cancel(&p->op);
+    probe_over(p, GW_TIMEOUT, "no answer");
+}
+
+static void probe_run(struct probe *p, struct trial *t, const char *what)
+{
+    p->timer = deadline_start(p->loop, PROBE_MS, on_timeout, p);
+    while (!p->over)
+        loop_turn(p->loop);
+    if (p->err == GW_OK)
+        printf("%s: answers\n", what);
+    else
+        gw_buf_printf(&t->problems, "%s: %s\n", what, p->why.text);
+}
+
+static void probe_all(struct trial *t)
+{
+    for (size_t i = 0; i < t->settings->backends.n; i++) {
+        struct probe p = {.loop = t->loop};
+        char what[256];
+        if (t->backends[i] == NULL)
+            continue;
+        snprintf(what, sizeof what, "backends.%s", t->settings->backends.names[i]);
+        p.op = backend_probe(t->backends[i], on_backend, &p);
+        probe_run(&p, t, what);
+    }
+    for (size_t i = 0; t->auth != NULL && i < auth_count(t->auth); i++) {
+        struct probe p = {.loop = t->loop};
+        char what[64];
+        snprintf(what, sizeof what, "auth.verifiers[%zu]", i);
+        p.op = auth_probe(t->auth, i, on_verifier, &p);
+        probe_run(&p, t, what);
+    }
+}
+
+static void check_users(struct trial *t)
+{
+    struct identity *id = NULL;
+    struct gw_errmsg msg = {""};
+    const struct opt_map *backends = &t->settings->backends;
+    if (t->settings->users == NULL)
+        return;
+    if (identity_from_json("user", t->settings->users, NULL, &id, &msg) != GW_OK) {
+        gw_buf_printf(&t->problems, "users: %s\n", msg.text);
+        return;
+    }
+    for (size_t i = 0; i < id->nmounts; i++) {
+        bool known = false;
+        for (size_t j = 0; j < backends->n && !known; j++)
+            known = strcmp(backends->names[j], id->mounts[i].backend) == 0;
+        if (!known)
+            gw_buf_printf(&t->problems, "users.mounts[%zu].backend: \"%s\" is none of `backends`\n",
+                          i, id->mounts[i].backend);
+    }
+    identity_free(&id);
+}
+
+/* What only shows when it is made: keys that do not load, a user file that does not parse. */
+static void check_by_making(struct trial *t)
+{
+    struct settings *s = t->settings;
+    struct host_keys *keys = NULL;
+    struct gw_errmsg msg = {""};
+    struct backend_env env = {.loop = t->loop, .budget = t->budget, .state_dir = s->state_dir};
+    const struct opt_any *confs = s->backends.v;
+    if (host_keys_load(s, &keys, &msg) != GW_OK)
+        gw_buf_printf(&t->problems, "ssh.host_keys: %s\n", msg.text);
+    for (size_t i = 0; keys != NULL && i < host_keys_count(keys); i++)
+        printf("ssh.host_keys[%zu]: %s\n", i, host_keys_fingerprint(keys, i));
+    host_keys_free(&keys);
+    for (size_t i = 0; i < s->backends.n; i++)
+        if (backend_new(&env, s->backends.names[i], &confs[i], &t->backends[i], &msg) != GW_OK)
+            gw_buf_printf(&t->problems, "backends.%s: %s\n", s->backends.names[i], msg.text);
+    if (auth_new(t->loop, s, &t->auth, &msg) != GW_OK)
+        gw_buf_printf(&t->problems, "auth.verifiers: %s\n", msg.text);
+}
+
+static void trial_free(struct trial *t)
+{
+    auth_free(&t->auth);
+    for (size_t i = 0; t->backends != NULL && i < t->settings->backends.n; i++)
+        backend_unref(&t->backends[i]);
+    mem_free(t->backends);
+    loop_free(&t->loop);
+    budget_free(&t->budget);
+    gw_buf_free(&t->problems);
+    settings_unref(&t->settings);
+}
+
+static int trial_run(struct trial *t, const char *config, bool probe)
+{
+    enum gw_err err = settings_read(config, NULL, cmd_kinds(), &t->settings, &t->problems);
+    if (t->settings != NULL) {
+        host_keys_check_algorithms(t->settings, &t->problems);
+        check_users(t);
+    }
+    if (err == GW_OK) {
+        if (loop_new(&t->loop) != GW_OK)
+            return cmdline_fail("check", EX_OSERR, "no event loop to be had");
+        t->budget = budget_new((size_t)t->settings->limits.memory_mb * 1024 * 1024);
+        t->backends = mem_array(t->settings->backends.n, sizeof(struct backend *));
+        check_by_making(t);
+    }
+    bool well_formed = t->problems.len == 0;
+    if (err == GW_OK && probe)
+        probe_all(t);
+    if (t->problems.len == 0) {
+        printf("%s: no problems\n", config);
+        return EX_OK;
+    }
+    fflush(stdout);
+    cmd_print_problems(config, &t->problems);
+    return well_formed ? EX_UNAVAILABLE : EX_CONFIG;
+}
+
+int cmd_check(int argc, char **argv)
+{
+    const char *config = NULL;
+    bool probe = false;
+    const struct cmdline_opt opts[] = {
+        {"config", &config, NULL}, {"probe", NULL, &probe}, {NULL, NULL, NULL}};
+    int code = cmdline_parse(argc, argv, opts, NULL);
+    log_level_now = LOG_LVL_WARN; /* the answer is what this word prints */
+    if (code == EX_OK)
+        code = cmd_config_path(config, &config);
+    if (code != EX_OK)
+        return code;
+    struct trial t = {.settings = NULL};
+    gw_buf_init(&t.problems, PROBLEMS_MAX);
+    code = trial_run(&t, config, probe);
+    trial_free(&t);
+    return code;
+}

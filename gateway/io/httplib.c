@@ -1,0 +1,8 @@
+#include "gateway/io/httplib.h"
+
+#include <curl/curl.h>
+
+const char *httplib_version(void)
+{
+    return curl_version();
+}
