@@ -89,7 +89,7 @@ enum gw_err s3_endpoint_init(struct s3_endpoint *e, const struct s3_conf *conf,
     if (err == GW_OK) {
         bool path = conf->path_style || is_address(parts.host) || !is_label(conf->bucket) ||
                     gw_span_eq(parts.host, "localhost");
-        char port[8] = "";
+        char port[16] = "";
         if (parts.port != 0 && parts.port != (parts.tls ? 443 : 80))
             snprintf(port, sizeof port, ":%u", (unsigned)parts.port);
         e->tls = parts.tls;
