@@ -27,7 +27,7 @@ static const char *const state_names[] = {
 };
 
 #define TO(state) (1u << (state))
-static const unsigned successors[] = {
+static const unsigned successors[] __attribute__((unused)) = {
     [CONN_HANDSHAKE] = TO(CONN_LOGIN) | TO(CONN_CLOSING) | TO(CONN_CLOSED),
     [CONN_LOGIN] = TO(CONN_VERIFYING) | TO(CONN_DELAYING) | TO(CONN_CLOSING) | TO(CONN_CLOSED),
     [CONN_VERIFYING] =
