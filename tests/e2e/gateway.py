@@ -124,8 +124,12 @@ class Gateway:
         self.lines = []
         self.reader = threading.Thread(target=self._read, args=(self.process.stderr, self.lines), daemon=True)
         self.reader.start()
-        event = self.wait_event("listening")
-        self.port = int(event["port"])
+        try:
+            self.port = int(self.wait_event("listening")["port"])
+        except AssertionError:
+            self.process.kill()
+            self.process = None  # reported once, here
+            raise
         return self
 
     @staticmethod

@@ -1,5 +1,6 @@
 """Only sftp: everything else that SSH can do is refused, cleanly and at once."""
 import os
+import signal
 import subprocess
 
 import paramiko
@@ -16,7 +17,7 @@ def gateway(postern):
 
 
 def ssh(gateway, *more, **options):
-    return run(["ssh", *NO_KNOWN_HOSTS, "-F", "none", "-o", "LogLevel=INFO", "-i", gateway.keys.user, "-p", gateway.port,
+    return run(["ssh", "-o", "LogLevel=INFO", *NO_KNOWN_HOSTS, "-F", "none", "-i", gateway.keys.user, "-p", gateway.port,
                 *more], timeout=PATIENCE, **options)
 
 
@@ -145,17 +146,17 @@ def test_reader_that_stops(postern, tmp_path):
     before = gateway.memory_kib()
     stalled = subprocess.Popen(["sftp", *NO_KNOWN_HOSTS, "-F", "none", "-i", str(gateway.keys.user), "-P",
                                 str(gateway.port), "-b", "-", "alice@127.0.0.1"], stdin=subprocess.PIPE,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
+                               start_new_session=True)
     try:
-        stalled.stdin.write(f"get /big {fifo}\n")
+        stalled.stdin.write(f"get /big {tmp_path / 'out'}\n")
         stalled.stdin.flush()
         gateway.wait_event("open")
+        os.killpg(stalled.pid, signal.SIGSTOP)  # its ssh as well
         for _ in range(20):
             with session(gateway) as sftp:
                 assert sftp.stat("/big").st_size == 64 << 20
         assert gateway.memory_kib() - before < 40 << 10
     finally:
-        stalled.kill()
+        os.killpg(stalled.pid, signal.SIGKILL)
         stalled.wait()
