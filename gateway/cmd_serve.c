@@ -1,0 +1,115 @@
+#include "gateway/cmd.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/server.h"
+
+/* How long after timeouts.drain_s what sessions left behind (an upload being aborted) may take. */
+#define AFTER_DRAIN_S 15u
+
+/* The gateway while it serves: what a signal acts upon. */
+struct serving {
+    struct server *server;
+    const char *config;
+    uint32_t drain_s;
+    uv_signal_t term, intr, hup;
+    bool ending;
+};
+
+static void on_alarm(int sig)
+{
+    (void)sig;
+    _exit(EX_SOFTWARE);
+}
+
+static void on_end(uv_signal_t *handle, int sig)
+{
+    struct serving *sv = handle->data;
+    if (sv->ending) {
+        LOG_EVENT(LOG_LVL_WARN, NULL, "stop", log_str("reason", "second signal"));
+        log_close();
+        _exit(128 + sig);
+    }
+    sv->ending = true;
+    /* Even a bug must not keep a process that was told to go. */
+    signal(SIGALRM, on_alarm);
+    alarm(sv->drain_s + AFTER_DRAIN_S);
+    server_drain(sv->server);
+    uv_unref((uv_handle_t *)handle);
+}
+
+static void on_hup(uv_signal_t *handle, int sig)
+{
+    struct serving *sv = handle->data;
+    struct settings *s = NULL;
+    struct gw_errmsg msg = {""};
+    (void)sig;
+    log_reopen();
+    if (cmd_load_settings(sv->config, &s) != EX_OK) {
+        LOG_EVENT(LOG_LVL_ERROR, NULL, "reload_failed",
+                  log_str("msg", "the old configuration stays; run postern check"));
+        return;
+    }
+    if (server_reload(sv->server, s, &msg) == GW_OK)
+        LOG_EVENT(LOG_LVL_INFO, NULL, "reload", log_str("config", sv->config));
+    else
+        LOG_EVENT(LOG_LVL_ERROR, NULL, "reload_failed", log_str("msg", msg.text));
+    settings_unref(&s);
+}
+
+static void watch(struct serving *sv, uv_signal_t *handle, uv_signal_cb fn, int sig)
+{
+    uv_signal_init(loop_uv(server_loop(sv->server)), handle);
+    handle->data = sv;
+    uv_signal_start(handle, fn, sig);
+}
+
+static void serve(struct settings *s, struct server *server, const char *config)
+{
+    struct serving sv = {.server = server, .config = config, .drain_s = s->timeouts.drain_s};
+    watch(&sv, &sv.term, on_end, SIGTERM);
+    watch(&sv, &sv.intr, on_end, SIGINT);
+    watch(&sv, &sv.hup, on_hup, SIGHUP);
+    server_run(server);
+    uv_close((uv_handle_t *)&sv.term, NULL);
+    uv_close((uv_handle_t *)&sv.intr, NULL);
+    uv_close((uv_handle_t *)&sv.hup, NULL);
+    server_free(&server);
+    LOG_EVENT(LOG_LVL_INFO, NULL, "stop", log_str("reason", "drained"));
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    const char *config = NULL;
+    int code = cmd_config_option(argc, argv, &config);
+    if (code != EX_OK)
+        return code;
+    struct settings *s = NULL;
+    code = cmd_load_settings(config, &s);
+    if (code != EX_OK)
+        return code;
+    signal(SIGPIPE, SIG_IGN);
+    struct gw_errmsg msg = {""};
+    struct log_conf log = {.level = (enum log_level)s->log.level,
+                           .format = (enum log_format)s->log.format,
+                           .output = (enum log_output)s->log.output,
+                           .path = s->log.path};
+    struct server *server = NULL;
+    enum gw_err err = log_open(&log, &msg);
+    if (err == GW_OK)
+        err = server_new(s, &server, &msg);
+    if (err == GW_OK) {
+        serve(s, server, config);
+    } else {
+        LOG_EVENT(LOG_LVL_ERROR, NULL, "start_failed", log_str("msg", msg.text));
+        code = err == GW_CONFIG ? EX_CONFIG : EX_UNAVAILABLE;
+    }
+    log_close();
+    settings_unref(&s);
+    return code;
+}
