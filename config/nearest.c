@@ -1,5 +1,6 @@
 #include "config/nearest.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum { WORD_MAX = 48 }; /* longer words are not slips of one another */
@@ -44,6 +45,17 @@ static unsigned distance(const char *a, size_t na, const char *b, size_t nb)
     return last[nb];
 }
 
+/* "warning" for "warn", "host" for "host_keys": cut short or drawn out. */
+static bool extends(const char *a, size_t na, const char *b, size_t nb)
+{
+    enum { STEM_MIN = 4 };
+    size_t shorter = na < nb ? na : nb;
+    for (size_t i = 0; i < shorter; i++)
+        if (folded(a[i]) != folded(b[i]))
+            return false;
+    return shorter >= STEM_MIN;
+}
+
 struct nearest nearest_to(const char *word)
 {
     return (struct nearest){.word = word};
@@ -57,7 +69,8 @@ void nearest_try(struct nearest *n, const char *known)
         return;
     unsigned d = distance(n->word, nw, known, nk);
     size_t longer = nw > nk ? nw : nk;
-    if (d * 3 > longer + 1) /* more than about a third is another word */
+    bool is_slip = d * 3 <= longer + 1; /* more than about a third is another word */
+    if (!is_slip && !extends(n->word, nw, known, nk))
         return;
     if (n->best == NULL || d < n->distance) {
         n->best = known;

@@ -62,8 +62,32 @@ fail:
     return NULL;
 }
 
-/* Nothing that is absent is printed: *absent. */
-static json_t *print_member(const struct opt_spec *row, const void *member, bool *absent)
+/* An empty list that the reader would refuse stands for "not given". */
+static bool is_not_given(const struct opt_spec *row, const void *member)
+{
+    switch (row->type) {
+    case OPT_STRS:
+        return row->min > 0 && ((const struct opt_strs *)member)->n == 0;
+    case OPT_LIST:
+    case OPT_KIND_LIST:
+        return row->min > 0 && ((const struct opt_list *)member)->n == 0;
+    case OPT_MAP:
+    case OPT_KIND_MAP:
+        return row->min > 0 && ((const struct opt_map *)member)->n == 0;
+    case OPT_STR:
+    case OPT_PATH:
+    case OPT_SECRET:
+        return *(char *const *)member == NULL;
+    case OPT_KIND:
+        return ((const struct opt_any *)member)->kind == NULL;
+    case OPT_JSON:
+        return *(json_t *const *)member == NULL;
+    default:
+        return false;
+    }
+}
+
+static json_t *print_member(const struct opt_spec *row, const void *member)
 {
     switch (row->type) {
     case OPT_BOOL:
@@ -74,11 +98,9 @@ static json_t *print_member(const struct opt_spec *row, const void *member, bool
         return json_integer((json_int_t) * (const uint64_t *)member);
     case OPT_STR:
     case OPT_PATH:
-        *absent = *(char *const *)member == NULL;
-        return *absent ? NULL : json_string(*(char *const *)member);
+        return json_string(*(char *const *)member);
     case OPT_SECRET:
-        *absent = *(char *const *)member == NULL;
-        return *absent ? NULL : json_string(MASK);
+        return json_string(MASK);
     case OPT_ENUM:
         return json_string(row->names[*(const int *)member]);
     case OPT_STRS:
@@ -92,11 +114,9 @@ static json_t *print_member(const struct opt_spec *row, const void *member, bool
     case OPT_KIND_MAP:
         return print_map(row, member);
     case OPT_KIND:
-        *absent = ((const struct opt_any *)member)->kind == NULL;
-        return *absent ? NULL : print_any(member);
+        return print_any(member);
     case OPT_JSON:
-        *absent = *(json_t *const *)member == NULL;
-        return *absent ? NULL : json_deep_copy(*(json_t *const *)member);
+        return json_deep_copy(*(json_t *const *)member);
     }
     return NULL;
 }
@@ -105,11 +125,10 @@ json_t *options_print(const struct opt_spec *tab, const void *in)
 {
     json_t *out = json_object();
     for (const struct opt_spec *row = tab; row->key != NULL; row++) {
-        bool absent = false;
-        if ((row->flags & OPT_LATER) != 0)
+        const void *member = option_row_const_member(row, in);
+        if ((row->flags & OPT_LATER) != 0 || is_not_given(row, member))
             continue;
-        json_t *v = print_member(row, option_row_const_member(row, in), &absent);
-        if (!absent && json_object_set_new(out, row->key, v) != 0) {
+        if (json_object_set_new(out, row->key, print_member(row, member)) != 0) {
             json_decref(out);
             return NULL;
         }

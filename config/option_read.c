@@ -41,14 +41,15 @@ static const struct opt_kind *kind_of(struct opt_reader *r, const struct opt_kin
     json_t *type = json_object_get(v, "type");
     for (size_t i = 0; i < kinds->n && i < NAMES_MAX; i++)
         names[i] = kinds->v[i].name;
+    const struct opt_kind *kind = NULL;
     if (json_is_string(type)) {
-        const struct opt_kind *kind = option_row_kind(kinds, json_string_value(type));
+        kind = option_row_kind(kinds, json_string_value(type));
         if (kind == NULL)
             option_value_unknown(r, at.s, json_string_value(type), names, kinds->later);
-        return kind;
+    } else {
+        option_value_no_word(r, at.s, type, names);
     }
-    option_value_unknown(r, at.s, type == NULL ? "(nothing)" : "(not a string)", names, NULL);
-    return NULL;
+    return kind;
 }
 
 static void read_kind(struct opt_reader *r, const struct opt_spec *row, json_t *v, const char *path,
@@ -203,7 +204,7 @@ static void read_absent(struct opt_reader *r, const struct opt_spec *row, const 
         return;
     }
     if (required) {
-        options_problem(r, path, "is missing and has no default. %s",
+        options_problem(r, path, "is missing and has no default%s%s", row->help == NULL ? "" : ". ",
                         row->help == NULL ? "" : row->help);
         return;
     }

@@ -14,7 +14,8 @@ enum {
     SHOWN_MAX = 64,          /* bytes of a value in a problem */
     NUMBER_TEXT_MAX = 32,    /* a number or a word that came from a variable */
     SECRET_FILE_MAX = 65536, /* bytes */
-    JSON_DEPTH_MAX = 16,     /* of an OPT_JSON value */
+    NAMES_TEXT_MAX = 512,
+    JSON_DEPTH_MAX = 16, /* of an OPT_JSON value */
 };
 
 struct shown {
@@ -285,23 +286,32 @@ void option_value_secret(struct opt_reader *r, const struct opt_spec *row, json_
     gw_buf_free_secret(&b);
 }
 
+/* "a, b, c", as far as it fits. */
+static void join(const char *const *names, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; names[i] != NULL; i++) {
+        int n = snprintf(out + used, size - used, "%s%s", i == 0 ? "" : ", ", names[i]);
+        if (n < 0 || used + (size_t)n >= size)
+            return;
+        used += (size_t)n;
+    }
+}
+
 void option_value_unknown(struct opt_reader *r, const char *path, const char *word,
                           const char *const *names, const char *const *later)
 {
     struct nearest near = nearest_to(word);
-    char list[512] = "";
-    size_t used = 0;
+    char list[NAMES_TEXT_MAX];
     for (size_t i = 0; later != NULL && later[i] != NULL; i++)
         if (strcmp(later[i], word) == 0) {
             options_problem(r, path, "\"%s\" is not in this version of postern yet", word);
             return;
         }
-    for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
+    for (size_t i = 0; names[i] != NULL; i++)
         nearest_try(&near, names[i]);
-        int n = snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : ", ", names[i]);
-        if (n > 0 && used + (size_t)n < sizeof list)
-            used += (size_t)n;
-    }
+    join(names, list, sizeof list);
     json_t *w = json_string(word);
     struct shown text = shown(w);
     json_decref(w);
@@ -310,6 +320,17 @@ void option_value_unknown(struct opt_reader *r, const char *path, const char *wo
                         nearest_word(&near), list);
     else
         options_problem(r, path, "%s is not known; allowed are: %s", text.s, list);
+}
+
+void option_value_no_word(struct opt_reader *r, const char *path, const json_t *v,
+                          const char *const *names)
+{
+    char list[NAMES_TEXT_MAX];
+    join(names, list, sizeof list);
+    if (v == NULL)
+        options_problem(r, path, "is missing; allowed are: %s", list);
+    else
+        options_problem(r, path, "%s is not a string; allowed are: %s", shown(v).s, list);
 }
 
 static int index_of(const char *const *names, const char *word)

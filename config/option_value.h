@@ -27,6 +27,9 @@ void option_value_json(struct opt_reader *r, json_t *v, const char *path, json_t
  * is one that comes later. */
 void option_value_unknown(struct opt_reader *r, const char *path, const char *word,
                           const char *const *names, const char *const *later);
+/* The same where there is no word: v is NULL, or no string. */
+void option_value_no_word(struct opt_reader *r, const char *path, const json_t *v,
+                          const char *const *names);
 /* The row's own check of a member that v was read into (v NULL: a default). */
 void option_value_check(struct opt_reader *r, const struct opt_spec *row, const json_t *v,
                         const char *path, const void *member);

@@ -33,10 +33,12 @@ static bool is_too_deep(json_t *v, unsigned left)
 static void syntax_problem(const char *name, const json_error_t *e, struct gw_buf *problems)
 {
     const char *near = strstr(e->text, " near ");
-    bool shows_key = json_error_code(e) == json_error_duplicate_key;
-    int len = near == NULL || shows_key ? (int)strlen(e->text) : (int)(near - e->text);
+    enum json_error_code code = json_error_code(e);
+    bool cut = near != NULL && code != json_error_duplicate_key;
+    const char *text = code == json_error_null_character ? "a NUL character" : e->text;
+    int len = cut && text == e->text ? (int)(near - text) : (int)strlen(text);
     gw_buf_printf(problems, "%s:%d:%d: not valid JSON: %.*s\n", name, e->line, e->column, len,
-                  e->text);
+                  text);
 }
 
 static enum gw_err parse(const char *name, const char *text, size_t len, json_t **out,

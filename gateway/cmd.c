@@ -9,8 +9,7 @@
 #include "backends/backends.h"
 #include "config/nearest.h"
 #include "gateway/cmdline.h"
-
-enum { PROBLEMS_MAX = 256 * 1024 };
+#include "gateway/ssh/host_keys.h"
 
 #define CONFIG_HERE   "postern.json"
 #define CONFIG_SYSTEM "/etc/postern/postern.json"
@@ -57,7 +56,7 @@ const struct cmd *cmd_find(const char *word)
 
 static void overview(FILE *to)
 {
-    fputs("postern: an SFTP gateway onto S3 stores and disks\n\n", to);
+    fputs("postern: an SFTP gateway onto S3 stores and disks\n\nusage: postern WORD [...]\n\n", to);
     for (size_t i = 0; i < NWORDS; i++)
         fprintf(to, "  postern %-8s %s\n", words[i].word, words[i].what);
     fputs("\n`postern help WORD` says more about one. Begin with `postern keygen`, write "
@@ -74,7 +73,8 @@ static int unknown_word(const char *word)
         fprintf(stderr, "postern: no such command: %s; did you mean `postern %s`?\n", word,
                 nearest_word(&near));
     else
-        fprintf(stderr, "postern: no such command: %s; `postern help` lists them\n", word);
+        fprintf(stderr, "postern: no such command: %s\n", word);
+    fputs("usage: postern WORD [...]; `postern help` lists the words\n", stderr);
     return EX_USAGE;
 }
 
@@ -160,13 +160,24 @@ void cmd_print_problems(const char *config, struct gw_buf *problems)
     }
 }
 
+enum gw_err cmd_read_settings(const char *config, struct settings **out, struct gw_buf *problems)
+{
+    enum gw_err err = settings_read(config, NULL, cmd_kinds(), out, problems);
+    size_t before = problems->len;
+    if (*out != NULL)
+        host_keys_check_algorithms(*out, problems);
+    return problems->len > before && err == GW_OK ? GW_CONFIG : err;
+}
+
 int cmd_load_settings(const char *config, struct settings **out)
 {
     struct gw_buf problems;
-    gw_buf_init(&problems, PROBLEMS_MAX);
-    enum gw_err err = settings_load(config, NULL, cmd_kinds(), out, &problems);
-    if (err != GW_OK)
+    gw_buf_init(&problems, CMD_PROBLEMS_MAX);
+    enum gw_err err = cmd_read_settings(config, out, &problems);
+    if (err != GW_OK) {
         cmd_print_problems(config, &problems);
+        settings_unref(out);
+    }
     gw_buf_free(&problems);
     return err == GW_OK ? EX_OK : EX_CONFIG;
 }

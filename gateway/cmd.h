@@ -34,6 +34,9 @@ int cmd_help(int argc, char **argv);
 int cmd_config_option(int argc, char **argv, const char **config);
 /* The default file where `given` is NULL. EX_OK, or EX_CONFIG and a message where there is none. */
 int cmd_config_path(const char *given, const char **config);
+#define CMD_PROBLEMS_MAX (256u * 1024u) /* bytes of text */
+/* settings_read(), and the names of algorithms as well. */
+enum gw_err cmd_read_settings(const char *config, struct settings **out, struct gw_buf *problems);
 /* EX_OK and *out; or EX_CONFIG, and every problem is on stderr. */
 int cmd_load_settings(const char *config, struct settings **out);
 /* The kinds that this build has: OPT_SLOT_COUNT of them. */

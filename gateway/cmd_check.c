@@ -11,7 +11,6 @@
 #include "gateway/ssh/host_keys.h"
 
 enum {
-    PROBLEMS_MAX = 256 * 1024,
     PROBE_MS = 30 * 1000, /* longer than any verifier or store takes to give up by itself */
 };
 
@@ -152,11 +151,9 @@ static void trial_free(struct trial *t)
 
 static int trial_run(struct trial *t, const char *config, bool probe)
 {
-    enum gw_err err = settings_read(config, NULL, cmd_kinds(), &t->settings, &t->problems);
-    if (t->settings != NULL) {
-        host_keys_check_algorithms(t->settings, &t->problems);
+    enum gw_err err = cmd_read_settings(config, &t->settings, &t->problems);
+    if (t->settings != NULL)
         check_users(t);
-    }
     if (err == GW_OK) {
         if (loop_new(&t->loop) != GW_OK)
             return cmdline_fail("check", EX_OSERR, "no event loop to be had");
@@ -189,7 +186,7 @@ int cmd_check(int argc, char **argv)
     if (code != EX_OK)
         return code;
     struct trial t = {.settings = NULL};
-    gw_buf_init(&t.problems, PROBLEMS_MAX);
+    gw_buf_init(&t.problems, CMD_PROBLEMS_MAX);
     code = trial_run(&t, config, probe);
     trial_free(&t);
     return code;

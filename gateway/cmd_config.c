@@ -1,8 +1,10 @@
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "gateway/cmd.h"
 #include "gateway/cmdline.h"
+#include "gateway/ssh/algorithms.h"
 
 enum { MARKDOWN_MAX = 1024 * 1024 };
 
@@ -16,6 +18,26 @@ static int dump(const char *word, json_t *v)
     return bad != 0 ? EX_IOERR : EX_OK;
 }
 
+/* The lists that the file leaves to this build. */
+static json_t *with_algorithms(json_t *shown, const struct settings *s)
+{
+    for (int i = 0; i < ALGORITHM_CLASS_COUNT && shown != NULL; i++) {
+        enum algorithm_class cls = (enum algorithm_class)i;
+        struct gw_buf text;
+        json_t *names = json_array();
+        algorithms_list(cls, algorithms_configured(&s->ssh, cls), &text);
+        for (const char *p = gw_buf_cstr(&text); *p != '\0';) {
+            size_t n = strcspn(p, ",");
+            json_array_append_new(names, json_stringn(p, n));
+            p += n + (p[n] == ',');
+        }
+        gw_buf_free(&text);
+        const char *key = strrchr(algorithms_path(cls), '.') + 1; /* "ssh.kex" */
+        json_object_set_new(json_object_get(shown, "ssh"), key, names);
+    }
+    return shown;
+}
+
 static int print_settings(const char *word, const char *given)
 {
     const char *config;
@@ -24,7 +46,7 @@ static int print_settings(const char *word, const char *given)
     if (code == EX_OK)
         code = cmd_load_settings(config, &s);
     if (code == EX_OK)
-        code = dump(word, options_print(settings_table, s));
+        code = dump(word, with_algorithms(options_print(settings_table, s), s));
     settings_unref(&s);
     return code;
 }

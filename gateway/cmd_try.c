@@ -185,9 +185,8 @@ static int read_key(const char *word, const char *path, struct key_line *key)
 static int read_password(const char *word, bool from_stdin, char **out)
 {
     struct gw_errmsg msg = {""};
-    enum gw_err err = from_stdin ? prompt_line(out, &msg) : prompt_secret("Password: ", out, &msg);
-    if (err == GW_UNSUPPORTED)
-        return cmdline_usage(word, "%s: --password-stdin or --key is needed", msg.text);
+    bool ask_person = !from_stdin && prompt_is_terminal();
+    enum gw_err err = ask_person ? prompt_secret("Password: ", out, &msg) : prompt_line(out, &msg);
     return err == GW_OK ? EX_OK : cmdline_fail(word, EX_NOINPUT, "the password: %s", msg.text);
 }
 
