@@ -6,16 +6,17 @@
 
 #include "gateway/base/mem.h"
 
-#define BASE64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+#define BASE64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 static enum gw_err decode(const char *text, size_t len, struct gw_buf *blob)
 {
-    uint8_t *to = len % 4 == 0 && len < KEY_LINE_MAX ? gw_buf_reserve(blob, len / 4 * 3) : NULL;
+    bool whole = len > 0 && len % 4 == 0 && len < KEY_LINE_MAX && text[len - 3] != '=';
+    uint8_t *to = whole ? gw_buf_reserve(blob, len / 4 * 3) : NULL;
     int n = to == NULL ? -1 : EVP_DecodeBlock(to, (const unsigned char *)text, (int)len);
-    if (n < 0 || len == 0)
+    if (n < 0)
         return GW_CONFIG;
     /* OpenSSL counts what the padding stands for as zero bytes. */
-    size_t padding = (size_t)(text[len - 1] == '=') + (size_t)(len > 1 && text[len - 2] == '=');
+    size_t padding = (size_t)(text[len - 1] == '=') + (size_t)(text[len - 2] == '=');
     gw_buf_commit(blob, (size_t)n - padding);
     return GW_OK;
 }
@@ -62,7 +63,8 @@ enum gw_err key_line_parse(const char *text, struct key_line *out, struct gw_err
         return gw_err_set(msg, GW_CONFIG, "this is no public key: name the file that ends in .pub");
     size_t type_len = strcspn(text, " \t\r\n");
     const char *b64 = text + type_len + strspn(text + type_len, " \t");
-    struct gw_span key = {(const uint8_t *)b64, strspn(b64, BASE64)};
+    size_t len = strspn(b64, BASE64);
+    struct gw_span key = {(const uint8_t *)b64, len + strspn(b64 + len, "=")};
     if (type_len == 0 || key.len == 0)
         return gw_err_set(msg, GW_CONFIG, "no public key: `type base64 comment` is expected");
     return take(out, text, type_len, key, msg);
