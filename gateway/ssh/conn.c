@@ -116,12 +116,12 @@ static void on_linger_over(void *arg)
 
 static void say_goodbye(struct conn *c)
 {
-    /* Without a poll libssh may not know that the socket can be written, and drops the message. */
-    if (c->event != NULL) {
-        c->pumping = true;
+    /* libssh drops the message unless a poll has just told it that the socket can be written: one
+     * for what is unsent (an answer to a key exchange that has failed), one for the message. */
+    c->pumping = true;
+    for (int i = 0; i < 2 && c->event != NULL; i++)
         (void)ssh_event_dopoll(c->event, 0);
-        c->pumping = false;
-    }
+    c->pumping = false;
     (void)ssh_session_set_disconnect_message(c->ssh, c->end_why);
     ssh_disconnect(c->ssh);
     shutdown(c->fd, SHUT_WR);
@@ -137,7 +137,7 @@ static void finish(struct conn *c)
     op_cancel(&c->wake);
     conn_auth_free(c);
     conn_channel_free_all(c);
-    if (!c->say_goodbye || (ssh_get_status(c->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR))) {
+    if (!c->say_goodbye) {
         dismantle(c);
         return;
     }

@@ -91,7 +91,7 @@ static bool check_alive(struct conn *c, int rc)
     else if (text[0] == '\0' || strstr(text, "ocket error") != NULL)
         conn_end(c, "connection lost", false);
     else
-        conn_end_text(c, text, false);
+        conn_end_text(c, text, true); /* the peer broke the protocol, and is told so */
     return false;
 }
 
