@@ -115,12 +115,12 @@ class Gateway:
     def write_users(self, users):
         self.users_path.write_text(json.dumps({"users": users}))
 
-    def start(self, environment=None):
+    def start(self, environment=None, binary=POSTERN, **more):
         env = dict(os.environ, ASAN_OPTIONS="abort_on_error=0:detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1",
                    TSAN_OPTIONS="halt_on_error=0", **(environment or {}))
-        self.process = subprocess.Popen([str(POSTERN), "serve", "--config", str(self.config)], cwd=self.folder,
+        self.process = subprocess.Popen([str(binary), "serve", "--config", str(self.config)], cwd=self.folder,
                                         env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE)
+                                        stderr=subprocess.PIPE, **more)
         self.lines = []
         self.reader = threading.Thread(target=self._read, args=(self.process.stderr, self.lines), daemon=True)
         self.reader.start()
