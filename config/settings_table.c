@@ -69,7 +69,7 @@ static const struct opt_spec listen_table[] = {
     {.key = "proxy_trusted", .flags = OPT_LATER, .help = "Whose PROXY header is believed."},
     {.key = "profile", .flags = OPT_LATER, .help = "An algorithm profile of `ssh.profiles`."},
     {.key = "systemd", .flags = OPT_LATER, .help = "Take the socket from systemd."},
-    {NULL},
+    {.key = NULL},
 };
 
 static const struct opt_spec tcp_table[] = {
@@ -110,7 +110,7 @@ static const struct opt_spec tcp_table[] = {
      .dflt = "0",
      .max = 1024 * MIB,
      .help = "SO_SNDBUF. 0 = the kernel's own choice."},
-    {NULL},
+    {.key = NULL},
 };
 
 static const struct opt_spec timeouts_table[] = {
@@ -140,7 +140,7 @@ static const struct opt_spec timeouts_table[] = {
      .dflt = "30",
      .max = DAY_S,
      .help = "After TERM, how long transfers under way may take to finish."},
-    {NULL},
+    {.key = NULL},
 };
 
 static const struct opt_spec limits_table[] = {
@@ -199,7 +199,7 @@ static const struct opt_spec limits_table[] = {
      .dflt = "0",
      .max = 256,
      .help = "Event loops (threads). 0 = one a core."},
-    {NULL},
+    {.key = NULL},
 };
 
 static const struct opt_spec host_key_table[] = {
@@ -226,7 +226,7 @@ static const struct opt_spec host_key_table[] = {
      .help = "Of an encrypted key."},
     {.key = "type", .flags = OPT_LATER, .help = "pem or pkcs12."},
     {.key = "subject", .flags = OPT_LATER, .help = "Which certificate of a PKCS#12 file."},
-    {NULL},
+    {.key = NULL},
 };
 
 static const char *const compression_names[] = {"none", "delayed", "any", NULL};
@@ -314,7 +314,7 @@ static const struct opt_spec ssh_table[] = {
      .help = "Unanswered questions until the session is closed."},
     {.key = "client_version_pattern", .flags = OPT_LATER, .help = "Which clients are let in."},
     {.key = "profiles", .flags = OPT_LATER, .help = "Named sets of algorithms."},
-    {NULL},
+    {.key = NULL},
 };
 
 static const char *const method_names[] = {"publickey", "password", NULL};
@@ -353,7 +353,7 @@ static const struct opt_spec auth_table[] = {
      .help = "Who decides about a login. Asked in turn, until one knows the user."},
     {.key = "keyboard_interactive", .flags = OPT_LATER, .help = "Questions to the person."},
     {.key = "throttle", .flags = OPT_LATER, .help = "Bans for sources that fail often."},
-    {NULL},
+    {.key = NULL},
 };
 
 static const char *const ordered_names[] = {"auto", "always", NULL};
@@ -376,7 +376,7 @@ static const struct opt_spec sftp_table[] = {
     {.key = "extensions", .flags = OPT_LATER, .help = "Which SFTP extensions are offered."},
     {.key = "server_eol", .flags = OPT_LATER, .help = "The line end of text files."},
     {.key = "filename_charset", .flags = OPT_LATER, .help = "The character set of names."},
-    {NULL},
+    {.key = NULL},
 };
 
 static const char *const level_names[] = {[LOG_LVL_ERROR] = "error",
@@ -417,7 +417,7 @@ static const struct opt_spec log_table[] = {
      .dflt = "true",
      .help = "Hide also what merely may be a secret, such as user names that do not exist: people "
              "type their password there. Passwords and keys are never logged either way."},
-    {NULL},
+    {.key = NULL},
 };
 
 const struct opt_spec settings_table[] = {
@@ -493,5 +493,5 @@ const struct opt_spec settings_table[] = {
     {.key = "events", .flags = OPT_LATER, .help = "Handlers and reports of file events."},
     {.key = "admin", .flags = OPT_LATER, .help = "The admin socket, metrics, status page."},
     {.key = "shared", .flags = OPT_LATER, .help = "What several gateways count together."},
-    {NULL},
+    {.key = NULL},
 };

@@ -28,7 +28,7 @@ static const struct opt_spec disk_table[] = {
      .offset = offsetof(struct disk, umask),
      .dflt = "18",
      .max = 511},
-    {NULL},
+    {.key = NULL},
 };
 struct bucket {
     char *bucket;
@@ -43,7 +43,7 @@ static const struct opt_spec credentials_table[] = {
      .offset = sizeof(char *),
      .flags = OPT_REQUIRED,
      .help = "Of the id."},
-    {NULL},
+    {.key = NULL},
 };
 static const struct opt_spec bucket_table[] = {
     {.key = "bucket",
@@ -56,7 +56,7 @@ static const struct opt_spec bucket_table[] = {
      .type = OPT_OBJECT,
      .offset = offsetof(struct bucket, credentials),
      .sub = credentials_table},
-    {NULL},
+    {.key = NULL},
 };
 static const struct opt_kind stores[] = {
     {"disk", "A folder.", disk_table, sizeof(struct disk)},
@@ -67,7 +67,7 @@ struct list_of_users {
 };
 static const struct opt_spec users_table[] = {
     {.key = "path", .type = OPT_PATH, .offset = 0, .flags = OPT_REQUIRED, .help = "The file."},
-    {NULL},
+    {.key = NULL},
 };
 static const struct opt_kind verifiers[] = {
     {"file", "A file.", users_table, sizeof(struct list_of_users)},
