@@ -90,21 +90,16 @@ enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, stru
     struct auth *a = mem_zalloc(sizeof *a);
     a->settings = s;
     a->env = (struct verifier_env){.loop = l, .passwd = passwd_new(l), .users = s->users};
-    a->members = mem_array(s->auth.verifiers.n, sizeof *a->members);
     for (size_t i = 0; err == GW_OK && i < s->auth.verifiers.n; i++) {
         const struct opt_any *any = (const struct opt_any *)s->auth.verifiers.v + i;
         const struct verifier_kind *kind = kind_of(any);
-        struct member *m = &a->members[a->n];
-        struct gw_errmsg why = {""};
-        err = kind == NULL ? GW_CONFIG : kind->make(&a->env, any->conf, &m->v, &why);
-        if (err != GW_OK) {
-            gw_err_set(msg, GW_CONFIG, "auth.verifiers[%zu]: %.460s", i,
-                       kind == NULL ? "unknown type" : why.text);
-            break;
-        }
-        m->common = any->conf;
-        m->name = mem_printf("%s[%zu]", kind->opt.name, i);
-        a->n++;
+        struct verifier *v = NULL;
+        struct gw_errmsg why = {"unknown type"};
+        err = kind == NULL ? GW_CONFIG : kind->make(&a->env, any->conf, &v, &why);
+        if (err == GW_OK)
+            auth_add(a, v, any->conf, kind->opt.name);
+        else
+            gw_err_set(msg, GW_CONFIG, "auth.verifiers[%zu]: %.460s", i, why.text);
     }
     if (err == GW_OK) {
         *out = a;
@@ -112,6 +107,18 @@ enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, stru
     }
     auth_free(&a);
     return GW_CONFIG;
+}
+
+void auth_add(struct auth *a, struct verifier *v, const struct verifier_common *common,
+              const char *name)
+{
+    struct member *grown = mem_array(a->n + 1, sizeof *grown);
+    for (size_t i = 0; i < a->n; i++)
+        grown[i] = a->members[i];
+    mem_free(a->members);
+    a->members = grown;
+    a->members[a->n] = (struct member){v, common, mem_printf("%s[%zu]", name, a->n)};
+    a->n++;
 }
 
 void auth_free(struct auth **ap)

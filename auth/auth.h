@@ -15,6 +15,10 @@ const struct opt_kinds *auth_kinds(void);
 /* Borrows s for its life. Errors: GW_CONFIG with *msg. */
 enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, struct gw_errmsg *msg);
 void auth_free(struct auth **ap); /* no check is under way */
+/* A verifier that no configuration made (tests, plugins), behind the others. Takes v; borrows
+ * common. */
+void auth_add(struct auth *a, struct verifier *v, const struct verifier_common *common,
+              const char *name);
 
 /*
  * ACCEPT (identity: expiry, allow[] and method list are checked here), REJECT, ASK or FAULT; never

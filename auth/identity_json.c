@@ -311,13 +311,14 @@ static enum gw_err read_permissions(struct rd *r, const json_t *v, struct identi
         if (strpbrk(key, "*?") != NULL)
             return fail(r, "patterns are not supported");
         enum gw_err err = get_path(r, key, true, &p->path);
-        if (err == GW_OK)
-            err = read_words(r, json_object_iter_value(it), &p->perms);
         if (err != GW_OK)
             return err;
         for (size_t j = 0; j + 1 < id->nperms; j++)
             if (strcmp(id->perms[j].path, p->path) == 0)
                 return fail(r, "the same path is there twice");
+        err = read_words(r, json_object_iter_value(it), &p->perms);
+        if (err != GW_OK)
+            return err;
         top = top || strcmp(p->path, "/") == 0;
     }
     at(r, "permissions");

@@ -68,16 +68,19 @@ static bool same_time(struct timespec a, struct timespec b)
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
+static bool same_stamp(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           same_time(a->st_mtim, b->st_mtim) && same_time(a->st_ctim, b->st_ctim);
+}
+
 /* A file that was read within two seconds of its last change may change again under the same
  * stamp: file systems count time in ticks. */
 static bool unchanged(const struct load *j)
 {
     struct stat st;
     int64_t age = j->read_s - (int64_t)j->stamp.st_mtim.tv_sec;
-    return stat(j->path, &st) == 0 && st.st_dev == j->stamp.st_dev &&
-           st.st_ino == j->stamp.st_ino && st.st_size == j->stamp.st_size &&
-           same_time(st.st_mtim, j->stamp.st_mtim) && same_time(st.st_ctim, j->stamp.st_ctim) &&
-           !(age >= 0 && age < 2);
+    return stat(j->path, &st) == 0 && same_stamp(&st, &j->stamp) && !(age >= 0 && age < 2);
 }
 
 static void load_run(void *job)
@@ -130,6 +133,7 @@ static void install(struct file *v, struct load *j)
 {
     if (!j->changed)
         return;
+    bool other = !same_stamp(&v->stamp, &j->stamp);
     v->stamp = j->stamp;
     v->read_s = j->read_s;
     if (j->err != GW_OK) {
@@ -144,8 +148,9 @@ static void install(struct file *v, struct load *j)
     user_file_unref_on(v->env.loop, &v->users);
     v->users = j->users;
     j->users = NULL;
-    LOG_EVENT(LOG_LVL_INFO, NULL, "user_file_read", log_str("path", v->path),
-              log_u64("users", user_file_count(v->users)));
+    if (other)
+        LOG_EVENT(LOG_LVL_INFO, NULL, "user_file_read", log_str("path", v->path),
+                  log_u64("users", user_file_count(v->users)));
 }
 
 static void finish(struct check *c, struct auth_res *res)
