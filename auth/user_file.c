@@ -265,5 +265,7 @@ const char *user_file_decoy(const struct user_file *f, const char *user)
     uint64_t h = f->salt ^ 14695981039346656037u; /* FNV-1a */
     for (const char *p = user; *p != '\0'; p++)
         h = (h ^ (uint8_t)*p) * 1099511628211u;
+    h = (h ^ h >> 33) * 0xff51afd7ed558ccdu; /* or names that end alike would share one */
+    h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53u;
     return f->hashes[(h >> 32) % f->nhashes];
 }
