@@ -1,0 +1,540 @@
+"""What libssh does to a server that is not careful, and what hostile clients do to both.
+
+Each row fails without its cure in gateway/ssh; docs/architecture.md names the traps.
+"""
+import contextlib
+import os
+import pathlib
+import socket
+import struct
+import threading
+import time
+
+import paramiko
+import pytest
+from paramiko.common import MSG_DISCONNECT, MSG_IGNORE, MSG_SERVICE_REQUEST, MSG_USERAUTH_REQUEST
+from paramiko.message import Message
+
+from clients import NO_KNOWN_HOSTS
+from gateway import PASSWORD, PATIENCE, SANITIZED, run, wait_for
+from raw import read_all, session, write_all
+
+SOON = 5 if SANITIZED else 2  # seconds: what is not delayed takes far less
+MEMORY = {"memory": {"type": "memory"}}
+INIT = struct.pack(">IBI", 5, 1, 3)
+
+
+@pytest.fixture
+def gateway(postern):
+    return postern(MEMORY, limits={"loops": 1})
+
+
+@contextlib.contextmanager
+def connected(gateway, host="127.0.0.1", **more):
+    """A transport after the key exchange, before the login."""
+    sock = socket.create_connection((host, gateway.port), timeout=PATIENCE)
+    transport = paramiko.Transport(sock, **more)
+    transport.daemon = True
+    try:
+        transport.start_client(timeout=PATIENCE)
+        transport.auth_timeout = PATIENCE
+        yield transport
+    finally:
+        transport.close()
+
+
+def key_of(path):
+    return paramiko.Ed25519Key.from_private_key_file(str(path))
+
+
+@contextlib.contextmanager
+def logged_in(gateway, **more):
+    with connected(gateway, **more) as transport:
+        transport.auth_publickey("alice", key_of(gateway.keys.user))
+        # paramiko would mend what the rows ask for
+        transport._sanitize_packet_size = lambda size: 1 << 15 if size is None else size
+        transport._sanitize_window_size = lambda size: 1 << 21 if size is None else size
+        yield transport
+
+
+def message(number, *parts):
+    m = Message()
+    m.add_byte(bytes([number]))
+    for part in parts:
+        if isinstance(part, bool):
+            m.add_boolean(part)
+        elif isinstance(part, int):
+            m.add_int(part)
+        else:
+            m.add_string(part)
+    return m
+
+
+def packet(kind, *parts):
+    """An SFTP packet: ints are uint32, ("q", n) is a uint64, the rest strings."""
+    body = bytes([kind])
+    for part in parts:
+        if isinstance(part, tuple):
+            body += struct.pack(">Q", part[1])
+        elif isinstance(part, int):
+            body += struct.pack(">I", part)
+        else:
+            body += struct.pack(">I", len(part)) + part
+    return struct.pack(">I", len(body)) + body
+
+
+def receive(channel, count):
+    """Exactly count bytes of a channel."""
+    channel.settimeout(PATIENCE)
+    data = b""
+    while len(data) < count:
+        more = channel.recv(count - len(data))
+        assert more, "the channel ended"
+        data += more
+    return data
+
+
+def receive_packet(channel):
+    (length,) = struct.unpack(">I", receive(channel, 4))
+    return receive(channel, length)
+
+
+def sftp_channel(transport, **more):
+    channel = transport.open_session(timeout=PATIENCE, **more)
+    channel.invoke_subsystem("sftp")
+    return channel
+
+
+def serves_others(gateway, path="/x", size=4096):
+    """Another session's 4 KiB read is not held up."""
+    begin = time.monotonic()
+    with session(gateway) as sftp:
+        write_all(sftp, path, b"y" * size)
+        assert read_all(sftp, path) == b"y" * size
+    assert time.monotonic() - begin < SOON
+
+
+def cpu_seconds(gateway):
+    fields = pathlib.Path(f"/proc/{gateway.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# --- requests of the login that libssh swallows ---------------------------------------------------
+
+class Forged(paramiko.Ed25519Key):
+    """Right key, wrong signature."""
+
+    def sign_ssh_data(self, data, algorithm=None):
+        return super().sign_ssh_data(data + b"!")
+
+
+def test_bad_signatures_are_answered_and_counted(gateway):
+    tries = 0
+    with connected(gateway) as transport:
+        with pytest.raises(paramiko.BadAuthenticationType):
+            transport.auth_none("alice")
+        forged = Forged.from_private_key_file(str(gateway.keys.user))
+        while tries < 20 and transport.is_active():
+            begin = time.monotonic()
+            try:
+                transport.auth_publickey("alice", forged)
+            except paramiko.SSHException:
+                pass
+            assert time.monotonic() - begin < SOON, "a swallowed request was not answered"
+            tries += 1
+    assert tries <= 7
+    gateway.wait_event("disconnect", reason="too many failed logins")
+    failures = gateway.events("login_failed")
+    assert len(failures) == 6
+    assert [e["attempt"] for e in failures] == [1, 2, 3, 4, 5, 6]
+
+
+def test_good_login_after_a_swallowed_one(gateway):
+    with connected(gateway) as transport:
+        with pytest.raises(paramiko.BadAuthenticationType):
+            transport.auth_none("alice")
+        with pytest.raises(paramiko.AuthenticationException):
+            transport.auth_publickey("alice", Forged.from_private_key_file(str(gateway.keys.user)))
+        transport.auth_publickey("alice", key_of(gateway.keys.user))
+        assert transport.is_authenticated()
+
+
+def test_swallowed_first_request_ends(gateway):
+    """Nothing can be answered before a first request was understood: it ends, and does not hang."""
+    with connected(gateway) as transport:
+        with pytest.raises(paramiko.SSHException):
+            transport.auth_publickey("alice", Forged.from_private_key_file(str(gateway.keys.user)))
+    gateway.wait_event("disconnect", reason="first request of the login not understood")
+
+
+def test_sha1_signature_is_refused(gateway):
+    key = paramiko.RSAKey.from_private_key_file(str(gateway.keys.rsa))
+    with connected(gateway, disabled_algorithms={"pubkeys": ["rsa-sha2-512", "rsa-sha2-256"]}) as transport:
+        with pytest.raises(paramiko.BadAuthenticationType):
+            transport.auth_none("alice")
+        transport.server_extensions = {}  # what it says about its algorithms
+        with pytest.raises(paramiko.SSHException):
+            transport.auth_publickey("alice", key)
+        assert not transport.is_authenticated()
+    gateway.wait_event("login_failed")
+    with connected(gateway) as transport:  # the same key signs with SHA-2
+        transport.auth_publickey("alice", key)
+        assert transport.is_authenticated()
+
+
+def test_ignored_packets_are_no_failures(gateway):
+    """PuTTY pads passwords with SSH_MSG_IGNORE."""
+    with connected(gateway) as transport:
+        with pytest.raises(paramiko.BadAuthenticationType):
+            transport.auth_none("alice")
+        for _ in range(5):
+            transport._send_message(message(MSG_IGNORE, b"x" * 32))
+        transport.auth_publickey("alice", key_of(gateway.keys.user))
+        assert transport.is_authenticated()
+    assert gateway.events("login_failed") == []
+
+
+def test_pipelined_guesses_wait_in_the_socket(gateway):
+    """While a verifier works nothing is read: the messages behind it would pile up in libssh."""
+    with connected(gateway) as transport:
+        transport._send_message(message(MSG_SERVICE_REQUEST, b"ssh-userauth"))
+        before = gateway.memory_kib()
+        for _ in range(200):
+            transport._send_message(message(MSG_USERAUTH_REQUEST, b"bob", b"ssh-connection", b"password", False,
+                                            b"w" * 200))
+        gateway.wait_event("disconnect", reason="too many failed logins")
+        assert gateway.memory_kib() - before < 32 * 1024
+    assert len(gateway.events("login_failed")) == 6
+
+
+def test_user_may_not_change_between_steps(gateway):
+    with connected(gateway) as transport:
+        assert transport.auth_publickey("carol", key_of(gateway.keys.user)) == ["password"]
+        with pytest.raises(paramiko.SSHException):
+            transport.auth_password("bob", PASSWORD)
+        assert not transport.is_authenticated()
+    assert gateway.events("login") == []
+
+
+def test_second_step_counts(gateway):
+    with connected(gateway) as transport:
+        assert transport.auth_publickey("carol", key_of(gateway.keys.user)) == ["password"]
+        assert transport.auth_password("carol", PASSWORD) == []
+        assert transport.is_authenticated()
+
+
+def test_long_password_and_name(gateway):
+    with connected(gateway) as transport:
+        for user, password in (("bob", "x" * 100000), ("b" * 5000, "x")):
+            with pytest.raises(paramiko.AuthenticationException):
+                transport.auth_password(user, password, fallback=False)
+    serves_others(gateway)
+
+
+def test_certificate_is_no_key(gateway, tmp_path):
+    """libssh checks a certificate's signature, but not who signed it, for whom, until when."""
+    authority = tmp_path / "authority"
+    mine = tmp_path / "mine"
+    for path in (authority, mine):
+        assert run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", path]).returncode == 0
+    gateway.write_users([{"user": "alice", "public_keys": [gateway.keys.public(mine),
+                                                           gateway.keys.public(authority)]}])
+    made = run(["ssh-keygen", "-q", "-s", authority, "-I", "x", "-n", "alice", f"{mine}.pub"])
+    assert made.returncode == 0, made.stderr
+    key = key_of(mine)
+    key.load_certificate(f"{mine}-cert.pub")
+    with connected(gateway) as transport:
+        with pytest.raises(paramiko.BadAuthenticationType):
+            transport.auth_none("alice")
+        with pytest.raises(paramiko.SSHException):
+            transport.auth_publickey("alice", key)
+        assert not transport.is_authenticated()
+
+
+def test_answers_that_nobody_asked_for(gateway):
+    with connected(gateway) as transport:
+        with pytest.raises(paramiko.BadAuthenticationType):
+            transport.auth_none("bob")
+        transport._send_message(message(61, 1, b"answer"))  # SSH_MSG_USERAUTH_INFO_RESPONSE
+        wait_for(lambda: gateway.events("login_failed") or gateway.events("disconnect"), "a refusal")
+        assert not transport.is_authenticated()
+    serves_others(gateway)
+
+
+# --- connections that say nothing, too much, or byte by byte --------------------------------------
+
+def test_silent_connections_end(postern):
+    gateway = postern(MEMORY, timeouts={"handshake_s": 1, "login_s": 1})
+    with socket.create_connection(("127.0.0.1", gateway.port)) as silent:
+        silent.settimeout(PATIENCE)
+        while silent.recv(4096):
+            pass
+    gateway.wait_event("disconnect", reason="handshake took too long")
+    with connected(gateway) as transport:
+        wait_for(lambda: not transport.is_active(), "the end of a connection that does not log in")
+    gateway.wait_event("disconnect", reason="login took too long")
+
+
+@pytest.mark.parametrize("line", [b"SSH-2.0-" + b"x" * 4096 + b"\r\n", b"x" * 100000, b"GET / HTTP/1.1\r\n\r\n",
+                                  b"\0" * 300, b"SSH-1.5-old\r\n", b"\r\n" * 2000])
+def test_version_lines(gateway, line):
+    with socket.create_connection(("127.0.0.1", gateway.port)) as raw:
+        raw.settimeout(PATIENCE)
+        with contextlib.suppress(ConnectionError):
+            raw.sendall(line)
+            raw.shutdown(socket.SHUT_WR)
+            while raw.recv(4096):
+                pass
+    gateway.wait_event("disconnect")
+    serves_others(gateway)
+
+
+class Dribble:
+    """A proxy that hands on a few bytes at a time from the client, and can stop altogether."""
+
+    def __init__(self, port, size=7):
+        self.size, self.stopped = size, threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.target = port
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                server = socket.create_connection(("127.0.0.1", self.target))
+                server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for pair in ((client, server, self.size), (server, client, 65536)):
+                    threading.Thread(target=self._copy, args=pair, daemon=True).start()
+
+    def _copy(self, source, sink, size):
+        with contextlib.suppress(OSError):
+            while data := source.recv(size):
+                if self.stopped.is_set():
+                    return
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self.listener.close()
+
+
+def test_key_exchange_in_crumbs(gateway):
+    """Packets that arrive in pieces end the key exchange, and each step of the login, inside a poll."""
+    proxy = Dribble(gateway.port)
+    try:
+        with session(gateway, port=proxy.port) as sftp:
+            write_all(sftp, "/crumbs", b"z" * 100000)
+            assert read_all(sftp, "/crumbs") == b"z" * 100000
+    finally:
+        proxy.close()
+
+
+def test_idle_session_ends(postern):
+    gateway = postern(MEMORY, timeouts={"idle_s": 1})
+    with session(gateway) as sftp:
+        for _ in range(15):  # not while it works
+            sftp.listdir("/")
+            time.sleep(0.1)
+        wait_for(lambda: not sftp.transport.is_active(), "the end of an idle session")
+    gateway.wait_event("disconnect", reason="idle")
+
+
+def test_dead_peer_is_noticed(postern):
+    gateway = postern(MEMORY, ssh={"keepalive_interval_s": 1, "keepalive_count_max": 2})
+    proxy = Dribble(gateway.port, 65536)
+    try:
+        with session(gateway, port=proxy.port) as sftp:
+            time.sleep(4.5)  # longer than a dead one may be silent
+            assert sftp.listdir("/") == [], "a peer that answers is kept"
+            proxy.stopped.set()
+            gateway.wait_event("disconnect", reason="no answer to keepalives")
+    finally:
+        proxy.close()
+
+
+# --- channels ------------------------------------------------------------------------------------
+
+def test_init_before_its_subsystem_is_accepted(gateway):
+    with logged_in(gateway) as transport:
+        channel = transport.open_session(timeout=PATIENCE)
+        request = message(98, channel.remote_chanid, b"subsystem", True, b"sftp")
+        data = message(94, channel.remote_chanid, INIT + packet(16, 7, b"."))
+        transport._send_message(request)
+        transport._send_message(data)
+        assert receive_packet(channel)[0] == 2  # VERSION
+        assert receive_packet(channel)[0] == 104  # NAME
+
+
+def test_data_before_the_subsystem_request(gateway):
+    with logged_in(gateway) as transport:
+        channel = transport.open_session(timeout=PATIENCE)
+        transport._send_message(message(94, channel.remote_chanid, INIT))
+        transport._send_message(message(98, channel.remote_chanid, b"subsystem", True, b"sftp"))
+        assert receive_packet(channel)[0] == 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 1023])
+def test_small_maximum_packet(postern, size, host):
+    """10 makes libssh 0.10 spin for ever inside a write."""
+    gateway = postern(MEMORY, listen=[{"address": "::", "port": 0}], limits={"loops": 1})
+    with session(gateway) as other:
+        with logged_in(gateway, host=host) as transport:
+            with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+                channel = transport.open_session(timeout=SOON, max_packet_size=size)
+                channel.settimeout(SOON)
+                channel.invoke_subsystem("sftp")
+                channel.sendall(INIT)
+                channel.recv(64)
+            begin = time.monotonic()
+            write_all(other, "/4k", b"a" * 4096)
+            assert read_all(other, "/4k") == b"a" * 4096
+            assert time.monotonic() - begin < 1
+    gateway.wait_event("disconnect", count=2)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("cipher,mac", [("aes128-gcm@openssh.com", ""), ("chacha20-poly1305@openssh.com", ""),
+                                        ("aes128-ctr", "hmac-sha2-256-etm@openssh.com"),
+                                        ("aes256-ctr", "hmac-sha2-512")])
+def test_channel_opens_under_every_kind_of_cipher(postern, host, cipher, mac):
+    """What reads the maximum packet on 0.10 meets the length field in three shapes."""
+    gateway = postern(MEMORY, listen=[{"address": "::", "port": 0}])
+    done = run(["sftp", *NO_KNOWN_HOSTS, "-F", "none", "-i", gateway.keys.user, "-c", cipher,
+                *(["-o", f"MACs={mac}"] if mac else []), "-P", gateway.port, "-b", "-", f"alice@[{host}]"],
+               input="pwd\n")
+    assert done.returncode == 0, done.stderr
+
+
+def put(transport, channel, path, data):
+    """Writes a file by raw packets; the channel has spoken INIT."""
+    channel.sendall(packet(3, 1, path, 0x1a, 0))
+    handle = receive_packet(channel)[9:]
+    for at in range(0, len(data), 32000):
+        channel.sendall(packet(6, 2, handle, ("q", at), data[at:at + 32000]))
+        receive_packet(channel)
+    channel.sendall(packet(4, 3, handle))
+    receive_packet(channel)
+
+
+def test_window_that_stays_shut(gateway):
+    """Replies wait for the window; libssh would wait inside the write."""
+    data = os.urandom(200000)
+    with session(gateway) as sftp:
+        write_all(sftp, "/data", data)
+    with logged_in(gateway) as transport:
+        channel = transport.open_session(timeout=PATIENCE, window_size=0)
+        transport._send_message(message(98, channel.remote_chanid, b"subsystem", False, b"sftp"))
+        transport._send_message(message(94, channel.remote_chanid, INIT + packet(3, 1, b"/data", 1, 0)))
+        before = cpu_seconds(gateway)
+        serves_others(gateway)
+        time.sleep(1)
+        assert cpu_seconds(gateway) - before < 0.8, "it spins"
+        grow = message(93, channel.remote_chanid, 1)
+        for _ in range(5):  # a byte at a time
+            transport._send_message(grow)
+        head = receive(channel, 5)
+        assert head[4] == 2  # VERSION
+        transport._send_message(message(93, channel.remote_chanid, 1 << 20))
+        receive(channel, struct.unpack(">I", head[:4])[0] - 1)
+        handle = receive_packet(channel)[9:]
+        transport._send_message(message(94, channel.remote_chanid, packet(5, 2, handle, ("q", 100), 32768)))
+        assert receive_packet(channel)[9:] == data[100:100 + 32768]
+
+
+def test_client_that_ignores_the_window(gateway):
+    """It answers nothing, takes nothing, and sends on: bounded, then ended."""
+    with session(gateway) as sftp:
+        write_all(sftp, "/big", b"q" * (1 << 20))
+    with logged_in(gateway) as transport:
+        channel = sftp_channel(transport, window_size=1 << 15)
+        channel.sendall(INIT)
+        receive_packet(channel)
+        channel.sendall(packet(3, 1, b"/big", 1, 0))
+        handle = receive_packet(channel)[9:]
+        before = gateway.memory_kib()
+        reads = packet(5, 9, handle, ("q", 0), 32768) * 1000
+        with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+            for _ in range(400):
+                transport._send_message(message(94, channel.remote_chanid, reads[:30000]))
+                if not transport.is_active():
+                    break
+        gateway.wait_event("disconnect", reason="client ignores the window")
+        assert gateway.memory_kib() - before < 32 * 1024
+    serves_others(gateway)
+
+
+def test_disconnect_in_the_middle(gateway):
+    """libssh closes its socket inside a callback when the peer says good-bye."""
+    with session(gateway) as sftp:
+        write_all(sftp, "/old", b"old" * 100000)
+    for _ in range(5):
+        with logged_in(gateway) as transport:
+            channel = sftp_channel(transport)
+            channel.sendall(INIT)
+            receive_packet(channel)
+            channel.sendall(packet(3, 1, b"/old", 0x1a, 0))
+            handle = receive_packet(channel)[9:]
+            channel.sendall(packet(6, 2, handle, ("q", 0), b"n" * 30000))
+            transport._send_message(message(MSG_DISCONNECT, 11, b"bye", b""))
+            wait_for(lambda: not transport.is_active(), "the end")
+    gateway.wait_event("disconnect", count=6)
+    with session(gateway) as sftp:
+        assert read_all(sftp, "/old") == b"old" * 100000, "an upload that never closed appeared"
+
+
+def test_vanishes_in_the_middle(gateway):
+    for _ in range(5):
+        with logged_in(gateway) as transport:
+            channel = sftp_channel(transport)
+            channel.sendall(INIT + packet(3, 1, b"/gone", 0x1a, 0))
+            transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.sock.close()
+    gateway.wait_event("disconnect", count=5)
+    serves_others(gateway)
+
+
+def test_flood_of_refused_requests(gateway):
+    """Their refusals are not read: libssh would keep them without a bound."""
+    with logged_in(gateway) as transport:
+        transport.packetizer.set_keepalive(0, lambda: None)
+        sock = transport.sock
+        before = gateway.memory_kib()
+        request = message(80, b"no-such-request@example.com" + b"x" * 900, True)
+        transport.packetizer._Packetizer__closed = False
+        sock.settimeout(0.5)
+        stop = time.monotonic() + 8
+        with contextlib.suppress(Exception):
+            for _ in range(60000):
+                transport._send_message(request)
+                if time.monotonic() > stop or not transport.is_active():
+                    break
+        assert gateway.memory_kib() - before < 48 * 1024
+    serves_others(gateway)
+
+
+def test_channels_without_end(gateway):
+    with logged_in(gateway) as transport:
+        with contextlib.suppress(Exception):
+            for number in range(1500):
+                transport._send_message(message(90, b"session", number + 10, 32768, 32768))
+        gateway.wait_event("disconnect")
+    serves_others(gateway)
+
+
+# --- new keys in the middle of a transfer ----------------------------------------------------------
+
+@pytest.mark.parametrize("limit", ["ours", "theirs"])
+def test_rekey_in_both_directions(postern, tmp_path, limit):
+    more = {"ssh": {"rekey_bytes": 1 << 20}} if limit == "ours" else {}
+    gateway = postern(MEMORY, **more)
+    data = os.urandom(24 << 20)
+    (tmp_path / "up").write_bytes(data)
+    done = run(["sftp", *NO_KNOWN_HOSTS, "-F", "none", "-v", "-i", gateway.keys.user, "-P", gateway.port,
+                *(["-o", "RekeyLimit=1M"] if limit == "theirs" else []), "-b", "-", "alice@127.0.0.1"],
+               input=f"put {tmp_path}/up /x\nget /x {tmp_path}/down\n", timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "down").read_bytes() == data
+    assert done.stderr.count("SSH2_MSG_NEWKEYS received") >= 10
