@@ -21,7 +21,7 @@ static void die(const char *what)
 static struct backend *backend_named(void *arg, const char *name)
 {
     struct sftp_peer *p = arg;
-    return strcmp(name, "store") == 0 ? p->store : NULL;
+    return strcmp(name, "store") == 0 ? p->mounted : NULL;
 }
 
 static void woken(void *arg)
@@ -58,10 +58,10 @@ struct sftp_peer *sftp_peer_new(const struct sftp_peer_opts *opts)
     if (loop_new(&p->loop) != GW_OK)
         die("no loop");
     const struct backend_env env = {.loop = p->loop};
-    if (backend_new(&env, "store", opts->store == NULL ? &memory : opts->store, &p->store, NULL) !=
-            GW_OK ||
+    if (backend_new(&env, "store", &memory, &p->store, NULL) != GW_OK ||
         backend_view_new(p->store, &all, &p->raw) != GW_OK)
         die("no store");
+    p->mounted = opts->held == NULL ? backend_ref(p->store) : held_backend(opts->held, p->store);
     p->vfs = tree(p, opts->identity);
     const struct sftpd_env senv = {
         .loop = p->loop,
@@ -89,6 +89,7 @@ void sftp_peer_free(struct sftp_peer **pp)
     sftpd_free(&p->sftpd);
     vfs_free(&p->vfs);
     fs_free(&p->raw);
+    backend_unref(&p->mounted);
     backend_unref(&p->store);
     loop_free(&p->loop);
     gw_buf_free(&p->to_feed);

@@ -1,7 +1,7 @@
 /*
  * The client's side of an SFTP engine: packets from a format, replies as they come, no socket.
- * The tree is one mount of a memory store (or of the backend given). Fails the test after ten
- * seconds without the reply that is waited for.
+ * The tree is one mount of a memory store. Fails the test after ten seconds without the reply that
+ * is waited for.
  */
 #ifndef TESTS_SUPPORT_SFTP_PEER_H
 #define TESTS_SUPPORT_SFTP_PEER_H
@@ -9,10 +9,11 @@
 #include "auth/identity.h"
 #include "backends/backends.h"
 #include "gateway/sftp/sftpd.h"
+#include "tests/support/held.h"
 
 struct sftp_peer_opts {
     const struct identity *identity;          /* NULL = everything on one mount, "store", at "/" */
-    const struct opt_any *store;              /* NULL = a memory store */
+    struct held *held;                        /* between the tree and the store; NULL = nothing */
     uint32_t max_requests, max_handles, page; /* 0 = 128, 16, 100 */
     bool ordered;
     const char *client_version;
@@ -21,7 +22,8 @@ struct sftp_peer_opts {
 struct sftp_peer {
     struct loop *loop;
     struct backend *store;
-    struct fs *raw; /* the whole store, past the mount */
+    struct backend *mounted; /* store, or what holds it */
+    struct fs *raw;          /* the whole store, past the mount */
     struct vfs *vfs;
     struct sftpd *sftpd;
     struct gw_buf to_feed; /* what the engine did not take yet */
