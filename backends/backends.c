@@ -2,12 +2,14 @@
 
 #include <string.h>
 
+#include "backends/local/local.h"
 #include "backends/memory.h"
 #include "gateway/base/mem.h"
 
 /* One row a kind of store: the reader of the configuration, the schema and the documentation follow
  * it. */
 static const struct backend_kind *const kinds[] = {
+    &local_kind,
     &memory_kind,
 };
 #define NKINDS (sizeof kinds / sizeof kinds[0])

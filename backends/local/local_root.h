@@ -1,0 +1,72 @@
+/*
+ * The fence of the local store: one disk folder of the configuration (struct local_store), and the
+ * folder below it that a view cannot leave (struct local_root). Both are counted, on the loop's
+ * thread: a job on the pool holds one, so that it may outlive the view.
+ * What takes a path may block, and belongs on the pool.
+ */
+#ifndef BACKENDS_LOCAL_LOCAL_ROOT_H
+#define BACKENDS_LOCAL_LOCAL_ROOT_H
+
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "backends/local/local.h"
+
+/* Names that begin so are ours, in any folder: uploads that have no name of their own yet. They
+ * cannot be addressed, listed, or reached by a link. No letter of it is another's case variant. */
+#define LOCAL_ROOT_RESERVED ".gateway-upload"
+
+struct local_store {
+    unsigned refs;
+    int fd;     /* of root */
+    char *path; /* of root, without a slash at the end */
+    mode_t umask;
+    uid_t uid;
+    gid_t gid;
+    bool atomic, fsync;
+    bool nameless;   /* uploads may be O_TMPFILE: /proc is there to name them from */
+    uv_mutex_t lock; /* guards stage_fd */
+    int stage_fd; /* the folder LOCAL_ROOT_RESERVED; -1 = not asked for yet, -2 = not to be had */
+};
+
+struct local_root {
+    unsigned refs;
+    struct local_store *store;
+    char *prefix;
+    bool read_only, no_links;
+    uv_mutex_t lock; /* guards fd */
+    int fd;          /* -1 = not opened yet */
+};
+
+enum gw_err local_root_store(const struct local_conf *conf, struct local_store **out,
+                             struct gw_errmsg *msg);
+struct local_store *local_root_store_ref(struct local_store *s);
+void local_root_store_unref(struct local_store **sp);
+
+struct local_root *local_root_new(struct local_store *s, const struct backend_view *view);
+struct local_root *local_root_ref(struct local_root *r);
+void local_root_unref(struct local_root **rp);
+
+/* openat2() inside the fence; O_CLOEXEC is added. Errors as enum gw_err; *fd is -1 then. */
+enum gw_err local_root_open(struct local_root *r, const char *path, int flags, mode_t mode,
+                            int *fd);
+/* The folder that `path`'s last name is in, as an O_PATH descriptor. *name points into path.
+ * Errors: GW_NO_PATH, GW_DENIED (the root itself has no name). */
+enum gw_err local_root_parent(struct local_root *r, const char *path, int *dirfd,
+                              const char **name);
+
+/* Where a file is, or would be, once every link at the path's end is followed. */
+struct local_place {
+    int dirfd; /* O_PATH; the caller closes it */
+    char name[NAME_MAX + 1];
+    bool exists;
+    struct stat st; /* exists */
+};
+enum gw_err local_root_place(struct local_root *r, const char *path, bool follow,
+                             struct local_place *out);
+
+bool local_root_is_reserved(const char *name);
+/* Does any component of path begin with the reserved name? */
+bool local_root_has_reserved(const char *path);
+
+#endif
