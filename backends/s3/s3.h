@@ -56,6 +56,7 @@ struct s3_store {
     const struct s3_conf *conf;
     struct s3_client *client;
     struct s3_cache *cache;
+    bool no_write_conditions; /* the server answered 501 to If-None-Match on a write */
 };
 
 struct s3_view {

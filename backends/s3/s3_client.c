@@ -56,6 +56,7 @@ struct call {
     struct op *step; /* what the state waits for */
 
     char *method, *key, *path, *query;
+    char body_sha256[S3_SIGN_HASH_MAX]; /* "" = not known beforehand */
     struct gw_buf headers; /* "name: value" NUL ... */
     size_t nheaders;
     struct gw_span *body;
@@ -363,6 +364,10 @@ static bool payload_hash(const struct call *k, char hash[S3_SIGN_HASH_MAX])
         snprintf(hash, S3_SIGN_HASH_MAX, "%s", S3_SIGN_UNSIGNED);
         return true;
     }
+    if (k->body_sha256[0] != '\0') {
+        memcpy(hash, k->body_sha256, S3_SIGN_HASH_MAX);
+        return true;
+    }
     return s3_sign_hash(k->body, k->nbody, hash);
 }
 
@@ -529,6 +534,8 @@ struct op *s3_client_start(struct s3_client *c, const struct s3_req *req, s3_don
     gw_buf_init(&k->headers, HEADERS_MAX);
     build_url(k, req);
     copy_headers(k, req);
+    if (req->body_sha256 != NULL)
+        snprintf(k->body_sha256, sizeof k->body_sha256, "%s", req->body_sha256);
     if (req->nbody > 0) {
         k->body = mem_array(req->nbody, sizeof *k->body);
         memcpy(k->body, req->body, req->nbody * sizeof *k->body);

@@ -53,6 +53,7 @@ struct s3_req {
     size_t nheaders;
     const struct gw_span *body; /* pieces of one body; borrowed until done or cancel */
     size_t nbody;
+    const char *body_sha256; /* hex, when the caller has it; NULL = hashed here if it is needed */
     /* Or a body that is produced while it is sent; its length is send_bytes. Repeated after a fault
      * only when `rewind` is there: it is called before every attempt but the first. */
     http_send_fn *send;
