@@ -28,7 +28,7 @@ enum gw_err s3_look_prefix(const char *key, char out[S3_KEY_MAX + 2])
     size_t n = strlen(key);
     if (n > S3_KEY_MAX)
         return GW_BAD_NAME;
-    memcpy(out, key, n + 1);
+    memmove(out, key, n + 1); /* out may be key */
     if (n == 0 || key[n - 1] == '/')
         return GW_OK;
     if (n + 1 > S3_KEY_MAX)

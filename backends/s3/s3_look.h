@@ -23,7 +23,7 @@ typedef void s3_look_done_fn(void *arg, const struct s3_look_res *res);
 struct op *s3_look_start(struct s3_store *s, const char *key, enum s3_look_what what,
                          const struct log_ctx *log, s3_look_done_fn *done, void *arg);
 /* What the keys of a folder begin with: key and a slash, or the root's key itself.
- * Errors: GW_BAD_NAME: too long, no such folder can exist. */
+ * out may be key. Errors: GW_BAD_NAME: too long, no such folder can exist. */
 enum gw_err s3_look_prefix(const char *key, char out[S3_KEY_MAX + 2]);
 
 #endif

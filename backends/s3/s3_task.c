@@ -37,26 +37,18 @@ void s3_task_end(struct s3_task *t, const struct fs_res *res)
     task_free(t);
 }
 
+void s3_task_ok(struct s3_task *t)
+{
+    s3_task_end(t, &(struct fs_res){.err = GW_OK});
+}
+
 void s3_task_fail(struct s3_task *t, enum gw_err err, const char *text)
 {
     s3_task_end(t, &(struct fs_res){.err = err, .text = text});
 }
 
-void s3_task_fail_res(struct s3_task *t, const struct s3_res *res)
+void s3_task_end_res(struct s3_task *t, const struct s3_res *res)
 {
     const struct fs_res out = s3_client_fs_res(res);
     s3_task_end(t, &out);
-}
-
-static void succeed(void *arg)
-{
-    struct s3_task *t = arg;
-    t->step = NULL;
-    s3_task_end(t, &(struct fs_res){.err = GW_OK});
-}
-
-struct op *s3_task_succeed_later(struct s3_task *t)
-{
-    t->step = loop_defer(t->store->base.env.loop, succeed, t);
-    return &t->op;
 }

@@ -24,9 +24,9 @@ void *s3_task_new(size_t size, struct s3_store *store, const struct log_ctx *log
 /* Each calls done and frees the task: the last thing that a step does. text may be the task's own.
  */
 void s3_task_end(struct s3_task *t, const struct fs_res *res);
+void s3_task_ok(struct s3_task *t);
 void s3_task_fail(struct s3_task *t, enum gw_err err, const char *text);
-void s3_task_fail_res(struct s3_task *t, const struct s3_res *res);
-/* GW_OK on a later turn: for a start with nothing to do. */
-struct op *s3_task_succeed_later(struct s3_task *t);
+/* res's error and text; GW_OK as well. */
+void s3_task_end_res(struct s3_task *t, const struct s3_res *res);
 
 #endif

@@ -1,0 +1,131 @@
+#include "backends/s3/s3_stat.h"
+
+#include <string.h>
+
+#include "backends/s3/s3_cache.h"
+#include "backends/s3/s3_copy.h"
+#include "backends/s3/s3_look.h"
+#include "backends/s3/s3_meta.h"
+#include "backends/s3/s3_task.h"
+#include "gateway/base/mem.h"
+
+struct stat_task {
+    struct s3_task task;
+    char *key;
+    uint64_t since;
+    struct fs_attr attr; /* found in the cache; or what is to be set */
+};
+
+static void stat_release(struct s3_task *t)
+{
+    mem_free(((struct stat_task *)t)->key);
+}
+
+static struct stat_task *stat_new(struct s3_view *v, const char *key, fs_done_fn *done, void *arg)
+{
+    struct stat_task *s = s3_task_new(sizeof *s, v->store, v->log, done, arg);
+    s->task.release = stat_release;
+    s->key = mem_strdup(key);
+    s->since = s3_cache_now();
+    return s;
+}
+
+static void stat_known(void *arg)
+{
+    struct stat_task *s = arg;
+    s->task.step = NULL;
+    s3_task_end(&s->task, &(struct fs_res){.attr = &s->attr});
+}
+
+static void stat_looked(void *arg, const struct s3_look_res *res)
+{
+    struct stat_task *s = arg;
+    s->task.step = NULL;
+    if (res->err == GW_OK && res->kind != FS_KIND_UNKNOWN)
+        s3_cache_put(s->task.store->cache, s->key, &res->attr, s->since);
+    enum gw_err err = res->err;
+    if (err == GW_OK && res->kind == FS_KIND_UNKNOWN)
+        err = GW_NOT_FOUND;
+    s3_task_end(&s->task, &(struct fs_res){.err = err, .text = res->text, .attr = &res->attr});
+}
+
+struct op *s3_stat_start(struct s3_view *v, const char *path, fs_done_fn *done, void *arg)
+{
+    char key[S3_KEY_MAX + 2];
+    enum gw_err err = s3_view_key(v, path, key);
+    if (err != GW_OK)
+        return fs_fail(v->fs.loop, GW_NOT_FOUND, "no such file: the name is too long for S3", done,
+                       arg);
+    struct stat_task *s = stat_new(v, key, done, arg);
+    bool root = strcmp(path, "/") == 0;
+    if (root)
+        s3_meta_attr_dir(s3_client_now_s(v->store->client), &s->attr);
+    if (root || s3_cache_get(v->store->cache, key, &s->attr))
+        s->task.step = loop_defer(v->fs.loop, stat_known, s);
+    else
+        s->task.step = s3_look_start(v->store, key, S3_LOOK_ANY, v->log, stat_looked, s);
+    return &s->task.op;
+}
+
+static void set_copied(void *arg, const struct fs_res *res)
+{
+    struct stat_task *s = arg;
+    s->task.step = NULL;
+    s3_cache_forget(s->task.store->cache, s->key);
+    s3_task_end(&s->task, res);
+}
+
+static bool same_mtime(const struct fs_attr *a, const struct fs_attr *b)
+{
+    return (a->set & FS_ATTR_MTIME) && a->mtime_s == b->mtime_s && a->mtime_ns == b->mtime_ns;
+}
+
+static void set_looked(void *arg, const struct s3_look_res *res)
+{
+    struct stat_task *s = arg;
+    s->task.step = NULL;
+    if (res->err != GW_OK || res->kind == FS_KIND_UNKNOWN) {
+        s3_task_fail(&s->task, res->err != GW_OK ? res->err : GW_NOT_FOUND, res->text);
+        return;
+    }
+    bool file = res->kind == FS_KIND_REG;
+    if ((s->attr.set & FS_ATTR_SIZE) && (!file || s->attr.size != res->attr.size)) {
+        s3_task_fail(&s->task, GW_UNSUPPORTED, "an object in S3 cannot be cut or extended");
+        return;
+    }
+    if (!file || !(s->attr.set & FS_ATTR_MTIME) || same_mtime(&res->attr, &s->attr)) {
+        s3_task_ok(&s->task);
+        return;
+    }
+    s3_cache_forget(s->task.store->cache, s->key);
+    const struct s3_copy_args args = {.from = s->key,
+                                      .to = s->key,
+                                      .set_mtime = true,
+                                      .mtime_s = s->attr.mtime_s,
+                                      .mtime_ns = s->attr.mtime_ns,
+                                      .log = s->task.log};
+    s->task.step = s3_copy_start(s->task.store, &args, set_copied, s);
+}
+
+struct op *s3_stat_set_key(struct s3_view *v, const char *key, const struct fs_attr *attr,
+                           fs_done_fn *done, void *arg)
+{
+    if (v->store->conf->setstat == S3_SETSTAT_STRICT &&
+        (attr->set & (FS_ATTR_MODE | FS_ATTR_OWNER)))
+        return fs_fail(v->fs.loop, GW_UNSUPPORTED, "S3 keeps no permissions and owners", done, arg);
+    struct stat_task *s = stat_new(v, key, done, arg);
+    s->attr = *attr;
+    s->task.step = s3_look_start(v->store, key, S3_LOOK_ANY, v->log, set_looked, s);
+    return &s->task.op;
+}
+
+struct op *s3_stat_set(struct s3_view *v, const char *path, const struct fs_attr *attr,
+                       fs_done_fn *done, void *arg)
+{
+    char key[S3_KEY_MAX + 2];
+    enum gw_err err = s3_view_key(v, path, key);
+    if (err != GW_OK)
+        return fs_fail(v->fs.loop, GW_NOT_FOUND, "no such file: the name is too long for S3", done,
+                       arg);
+    return s3_stat_set_key(v, key, attr, done, arg);
+}
