@@ -42,6 +42,8 @@ struct s3_conf {
     struct s3_conf_tls tls;
     uint32_t part_mb; /* the first parts' size; the ladder grows from there */
     uint32_t upload_concurrency, download_concurrency; /* requests a file */
+    uint32_t copy_part_mb;       /* a server-side copy of more goes in parts */
+    uint32_t rename_max_objects; /* of a folder */
     char *storage_class, *acl, *tags;
     struct s3_conf_sse sse;
     uint32_t request_timeout_s, max_retries;

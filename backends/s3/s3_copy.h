@@ -1,4 +1,5 @@
-/* A server-side copy of one object, of any size: CopyObject, or UploadPartCopy above 5 GiB. */
+/* A server-side copy of one object, of any size: CopyObject, or UploadPartCopy above
+ * copy_part_mb (5 GiB is S3's own limit). */
 #ifndef BACKENDS_S3_S3_COPY_H
 #define BACKENDS_S3_S3_COPY_H
 
@@ -8,6 +9,7 @@ struct s3_copy_args {
     const char *from, *to; /* keys; may be the same (metadata rewritten) */
     const char *etag;      /* the source must have this ETag; NULL = whatever HEAD finds */
     bool exclusive;        /* `to` must not exist: GW_EXISTS */
+    bool no_verify;        /* the caller looks at the copy itself */
     bool set_mtime;        /* else the source's metadata is kept as it is */
     int64_t mtime_s;
     uint32_t mtime_ns;

@@ -803,6 +803,15 @@ const char *http_res_header(const struct http_res *res, const char *name)
     return NULL;
 }
 
+const char *http_res_line(const struct http_res *res, size_t i)
+{
+    const char *p = (const char *)res->headers.data, *end = p == NULL ? NULL : p + res->headers.len;
+    for (size_t n = 0; p < end; p += strlen(p) + 1, n++)
+        if (n == i + 1) /* behind the status line */
+            return p;
+    return NULL;
+}
+
 bool http_res_sent(const struct http_res *res)
 {
     return res->sent;

@@ -82,6 +82,8 @@ http_res_errtext(const struct http_res *res); /* libcurl's words: for the log, n
 unsigned http_res_status(const struct http_res *res); /* 0 = none came */
 struct gw_span http_res_body(const struct http_res *res);
 const char *http_res_header(const struct http_res *res, const char *name); /* NULL = absent */
+/* "Name: value", for those who take every header of a kind; i from 0. NULL = there are no more. */
+const char *http_res_line(const struct http_res *res, size_t i);
 /* The request may have reached the server: its effect is unknown when err is set. */
 bool http_res_sent(const struct http_res *res);
 

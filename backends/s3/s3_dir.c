@@ -1,0 +1,283 @@
+#include "backends/s3/s3_dir.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/s3/s3_cache.h"
+#include "backends/s3/s3_list.h"
+#include "backends/s3/s3_look.h"
+#include "backends/s3/s3_meta.h"
+#include "backends/s3/s3_page.h"
+#include "backends/s3/s3_task.h"
+#include "gateway/base/mem.h"
+
+#define BATCH_MAX 1000u
+
+struct s3_dir {
+    struct fs_dir base;
+    struct s3_view *view;
+    char *key;
+    char prefix[S3_KEY_MAX + 2];
+    struct op *request;   /* a page under way */
+    uint64_t since;       /* when it was sent, for the cache */
+    struct s3_page ready; /* handed out from `pos` on */
+    size_t pos;
+    struct s3_page next; /* being filled; complete while `next_full` */
+    bool next_full, more;
+    char *token;
+    int64_t now_s; /* the time of folders, of which a listing knows none */
+    size_t hidden;
+    char hidden_name[64];
+    enum gw_err err; /* of a page; sticks */
+    char text[FS_TEXT_MAX];
+    struct dir_task *waiting; /* the open or read that waits for a page */
+};
+
+/* An open or a read. */
+struct dir_task {
+    struct s3_task task;
+    struct s3_dir *dir;
+    size_t want;
+    bool opens; /* owns dir until it is given */
+};
+
+static void dir_free(struct s3_dir *d)
+{
+    op_cancel(&d->request);
+    if (d->hidden > 0)
+        LOG_EVENT(LOG_LVL_WARN, d->view->log, "s3_hidden", log_str("folder", d->prefix),
+                  log_u64("names", d->hidden), log_str("first", d->hidden_name),
+                  log_str("msg", "keys that no path can name are not shown"));
+    s3_page_free(&d->ready);
+    s3_page_free(&d->next);
+    mem_free(d->token);
+    mem_free(d->key);
+    mem_free(d);
+}
+
+static void task_release(struct s3_task *t)
+{
+    struct dir_task *r = (struct dir_task *)t;
+    if (r->dir != NULL && r->dir->waiting == r)
+        r->dir->waiting = NULL;
+    if (r->opens && r->dir != NULL)
+        dir_free(r->dir);
+}
+
+static struct dir_task *task_new(struct s3_dir *d, size_t want, fs_done_fn *done, void *arg)
+{
+    struct dir_task *r = s3_task_new(sizeof *r, d->view->store, d->view->log, done, arg);
+    r->task.release = task_release;
+    r->dir = d;
+    r->want = want == 0 ? 1 : want < BATCH_MAX ? want : BATCH_MAX;
+    return r;
+}
+
+static void page_arrived(struct s3_dir *d);
+
+/* ---- pages ---- */
+
+static bool on_item(void *arg, const struct s3_xml_item *item)
+{
+    struct s3_dir *d = arg;
+    size_t n = strlen(d->prefix);
+    if (item->key_len < n || memcmp(item->key, d->prefix, n) != 0)
+        return true; /* not what was asked for */
+    return s3_page_add(&d->next, item, n);
+}
+
+static void entry_attr(const struct s3_dir *d, const struct s3_page_entry *e, struct fs_attr *out)
+{
+    if (e->dir)
+        s3_meta_attr_dir(d->now_s, out);
+    else
+        s3_meta_attr_file(e->size, e->time_s, out);
+}
+
+static void prime_cache(const struct s3_dir *d, const struct s3_page *p)
+{
+    char key[S3_KEY_MAX + 2];
+    size_t n = strlen(d->prefix);
+    memcpy(key, d->prefix, n);
+    for (size_t i = 0; i < p->n; i++) {
+        const char *name = s3_page_name(p, &p->v[i]);
+        size_t len = strlen(name);
+        if (n + len >= sizeof key)
+            continue;
+        memcpy(key + n, name, len + 1);
+        struct fs_attr attr;
+        entry_attr(d, &p->v[i], &attr);
+        s3_cache_put(d->view->store->cache, key, &attr, d->since);
+    }
+}
+
+static void on_page(void *arg, const struct s3_list_res *res)
+{
+    struct s3_dir *d = arg;
+    d->request = NULL;
+    if (res->err != GW_OK) {
+        d->err = res->err == GW_TOO_LARGE ? GW_NO_MEMORY : res->err;
+        snprintf(d->text, sizeof d->text, "%s", res->text != NULL ? res->text : "");
+        d->more = false;
+    } else {
+        d->more = res->truncated;
+        mem_free(d->token);
+        d->token = res->truncated ? mem_strdup(res->token) : NULL;
+    }
+    d->next_full = true;
+    page_arrived(d);
+}
+
+static void fetch(struct s3_dir *d)
+{
+    const struct s3_list_args args = {.prefix = d->prefix,
+                                      .delimited = true,
+                                      .max_keys = S3_LIST_PAGE,
+                                      .token = d->token,
+                                      .log = d->view->log};
+    d->since = s3_cache_now();
+    d->request = s3_list_start(d->view->store, &args, on_item, on_page, d);
+}
+
+/* The page that has come is the one to hand out; the one behind it is asked for at once. */
+static void turn_page(struct s3_dir *d)
+{
+    s3_page_free(&d->ready);
+    d->ready = d->next;
+    d->next_full = false;
+    d->pos = 0;
+    d->hidden += d->ready.hidden;
+    if (d->hidden_name[0] == '\0')
+        memcpy(d->hidden_name, d->ready.hidden_name, sizeof d->hidden_name);
+    s3_page_init(&d->next);
+    s3_page_settle(&d->ready, d->more, &d->next);
+    prime_cache(d, &d->ready);
+    if (d->more)
+        fetch(d);
+}
+
+/* ---- handing out ---- */
+
+static void hand_out(struct dir_task *r)
+{
+    struct s3_dir *d = r->dir;
+    struct fs_entry *entries = mem_array(r->want, sizeof *entries);
+    size_t n = 0;
+    for (; n < r->want && d->pos < d->ready.n; n++, d->pos++) {
+        const struct s3_page_entry *e = &d->ready.v[d->pos];
+        entries[n].name = s3_page_name(&d->ready, e);
+        entry_attr(d, e, &entries[n].attr);
+    }
+    struct fs_res res = {.entries = entries, .nentries = n};
+    d->waiting = NULL;
+    r->dir = NULL; /* done may close it */
+    s3_task_end(&r->task, &res);
+    mem_free(entries);
+}
+
+static void read_on(struct dir_task *r)
+{
+    struct s3_dir *d = r->dir;
+    while (d->pos == d->ready.n && d->next_full && d->err == GW_OK)
+        turn_page(d);
+    if (d->pos < d->ready.n) {
+        hand_out(r);
+    } else if (d->request == NULL) {
+        enum gw_err err = d->err != GW_OK ? d->err : GW_EOF;
+        char text[FS_TEXT_MAX];
+        memcpy(text, d->text, sizeof text);
+        r->dir = NULL;
+        s3_task_fail(&r->task, err, err != GW_EOF && text[0] != '\0' ? text : NULL);
+    } else {
+        d->waiting = r;
+    }
+}
+
+static void read_turn(void *arg)
+{
+    struct dir_task *r = arg;
+    r->task.step = NULL;
+    read_on(r);
+}
+
+struct op *s3_dir_read(struct fs_dir *base, size_t want, fs_done_fn *done, void *arg)
+{
+    struct s3_dir *d = (struct s3_dir *)base;
+    struct dir_task *r = task_new(d, want, done, arg);
+    r->task.step = loop_defer(d->view->fs.loop, read_turn, r);
+    return &r->task.op;
+}
+
+void s3_dir_close(struct fs_dir *base)
+{
+    dir_free((struct s3_dir *)base);
+}
+
+/* ---- opening ---- */
+
+static void opened(struct dir_task *r)
+{
+    struct s3_dir *d = r->dir;
+    d->waiting = NULL;
+    r->dir = NULL;
+    s3_task_end(&r->task, &(struct fs_res){.dir = &d->base});
+}
+
+static void open_looked(void *arg, const struct s3_look_res *res)
+{
+    struct dir_task *r = arg;
+    r->task.step = NULL;
+    if (res->err == GW_OK && res->kind == FS_KIND_DIR) /* made in this moment */
+        opened(r);
+    else if (res->err == GW_OK)
+        s3_task_fail(&r->task, res->kind == FS_KIND_REG ? GW_NOT_DIR : GW_NOT_FOUND, NULL);
+    else
+        s3_task_fail(&r->task, res->err, res->text);
+}
+
+/* The first page tells whether there is such a folder; where it is empty, a look tells what else.
+ */
+static void open_on(struct dir_task *r)
+{
+    struct s3_dir *d = r->dir;
+    if (d->err != GW_OK) {
+        s3_task_fail(&r->task, d->err, d->text[0] != '\0' ? d->text : NULL);
+    } else if (d->next.any || strcmp(d->key, d->prefix) == 0) {
+        opened(r);
+    } else {
+        r->task.step =
+            s3_look_start(d->view->store, d->key, S3_LOOK_ANY, d->view->log, open_looked, r);
+    }
+}
+
+static void page_arrived(struct s3_dir *d)
+{
+    struct dir_task *r = d->waiting;
+    d->waiting = NULL;
+    if (r != NULL && r->opens)
+        open_on(r);
+    else if (r != NULL)
+        read_on(r);
+}
+
+struct op *s3_dir_open(struct s3_view *v, const char *path, fs_done_fn *done, void *arg)
+{
+    char key[S3_KEY_MAX + 2];
+    char prefix[S3_KEY_MAX + 2];
+    if (s3_view_key(v, path, key) != GW_OK || s3_look_prefix(key, prefix) != GW_OK)
+        return fs_fail(v->fs.loop, GW_NOT_FOUND, "no such folder: the name is too long for S3",
+                       done, arg);
+    struct s3_dir *d = mem_zalloc(sizeof *d);
+    d->base.fs = &v->fs;
+    d->view = v;
+    d->key = mem_strdup(key);
+    memcpy(d->prefix, prefix, sizeof prefix);
+    d->now_s = s3_client_now_s(v->store->client);
+    s3_page_init(&d->ready);
+    s3_page_init(&d->next);
+    struct dir_task *r = task_new(d, 1, done, arg);
+    r->opens = true;
+    d->waiting = r;
+    fetch(d);
+    return &r->task.op;
+}
