@@ -477,6 +477,13 @@ struct op *s3_copy_start(struct s3_store *s, const struct s3_copy_args *args, fs
     c->etag = mem_strdup(args->etag);
     c->args.from = c->args.to = c->args.etag = NULL;
     gw_buf_init(&c->kept, 64u << 10);
+    /* A copy in parts, or with other metadata, has to say the source's headers again. */
+    if (args->known && !args->exclusive && !args->set_mtime && strcmp(c->from, c->to) != 0 &&
+        args->size <= (uint64_t)s->conf->copy_part_mb * MIB) {
+        c->size = args->size;
+        copy_now(c);
+        return &c->task.op;
+    }
     const struct s3_req req = {.method = "HEAD", .key = c->from, .log = args->log};
     c->task.step = s3_client_start(s->client, &req, source_seen, c);
     return &c->task.op;

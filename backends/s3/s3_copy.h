@@ -8,9 +8,11 @@
 struct s3_copy_args {
     const char *from, *to; /* keys; may be the same (metadata rewritten) */
     const char *etag;      /* the source must have this ETag; NULL = whatever HEAD finds */
-    bool exclusive;        /* `to` must not exist: GW_EXISTS */
-    bool no_verify;        /* the caller looks at the copy itself */
-    bool set_mtime;        /* else the source's metadata is kept as it is */
+    bool known;            /* size and etag are the source's: it is not asked for them */
+    uint64_t size;
+    bool exclusive; /* `to` must not exist: GW_EXISTS */
+    bool no_verify; /* the caller looks at the copy itself */
+    bool set_mtime; /* else the source's metadata is kept as it is */
     int64_t mtime_s;
     uint32_t mtime_ns;
     const struct log_ctx *log;

@@ -127,7 +127,7 @@ const struct opt_spec s3_options[] = {
     NUMBER(copy_part_mb, "5120", 5, 5120,
            "A server-side copy (rename, copy, change of the modification time) of a larger object "
            "goes in parts, in MiB. 5 GiB is Amazon's limit."),
-    NUMBER(rename_max_objects, "10000", 1, 1000000,
+    NUMBER(rename_max_objects, "10000", 1, 100000,
            "The most objects that a folder may hold to be renamed: each is copied and deleted."),
     TEXT(storage_class, "The storage class of new objects; without it the bucket's default."),
     OBJECT(sse, sse_options, "Server-side encryption."),
