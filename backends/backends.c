@@ -4,6 +4,7 @@
 
 #include "backends/local/local.h"
 #include "backends/memory.h"
+#include "backends/s3/s3.h"
 #include "gateway/base/mem.h"
 
 /* One row a kind of store: the reader of the configuration, the schema and the documentation follow
@@ -11,6 +12,7 @@
 static const struct backend_kind *const kinds[] = {
     &local_kind,
     &memory_kind,
+    &s3_kind,
 };
 #define NKINDS (sizeof kinds / sizeof kinds[0])
 

@@ -1,0 +1,553 @@
+/*
+ * The s3 store against a real server, which the environment names: POSTERN_TEST_S3_ENDPOINT, _KEY,
+ * _SECRET, _BUCKET (made when it is not there). Without it every test is skipped.
+ */
+#include "backends/s3/s3.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backends/s3/s3_options.h"
+#include "gateway/base/mem.h"
+#include "tests/support/sync.h"
+
+struct live {
+    struct loop *loop;
+    struct budget *budget;
+    struct s3_conf conf;
+    struct backend *backend;
+    struct fs *fs; /* a view below a prefix of this run's own */
+    char prefix[64];
+};
+
+static struct s3_client *client_of(struct live *x)
+{
+    return ((struct s3_store *)x->backend)->client;
+}
+
+/* ---- plain requests, several at once ---- */
+
+struct many {
+    size_t left;
+    enum gw_err err;
+};
+
+static void many_done(void *arg, const struct s3_res *res)
+{
+    struct many *m = arg;
+    m->left--;
+    if (res->err != GW_OK)
+        m->err = res->err;
+}
+
+static bool many_over(void *arg)
+{
+    return ((struct many *)arg)->left == 0;
+}
+
+static void send_one(struct live *x, struct many *m, const char *method, const char *key,
+                     const char *body)
+{
+    struct gw_span *span = mem_zalloc(sizeof *span);
+    *span = gw_span_str(body);
+    const struct s3_req req = {.method = method,
+                               .key = key,
+                               .body = span,
+                               .nbody = *body != '\0' ? 1 : 0,
+                               .max_body = 1u << 20};
+    m->left++;
+    (void)s3_client_start(client_of(x), &req, many_done, m);
+    mem_free(span);
+}
+
+/* Object `name` below the run's prefix. */
+static void put(struct live *x, const char *name, const char *body)
+{
+    struct many m = {0};
+    char *key = mem_printf("%s/%s", x->prefix, name);
+    send_one(x, &m, "PUT", key, body);
+    assert_true(sync_until(x->loop, many_over, &m));
+    assert_int_equal(m.err, GW_OK);
+    mem_free(key);
+}
+
+static bool exists(struct live *x, const char *name)
+{
+    struct many m = {0};
+    char *key = mem_printf("%s/%s", x->prefix, name);
+    send_one(x, &m, "HEAD", key, "");
+    assert_true(sync_until(x->loop, many_over, &m));
+    assert_true(m.err == GW_OK || m.err == GW_NOT_FOUND);
+    mem_free(key);
+    return m.err == GW_OK;
+}
+
+/* n objects: `name` and five digits. */
+static void put_many(struct live *x, unsigned n, const char *name)
+{
+    struct many m = {0};
+    for (unsigned i = 0; i < n; i++) {
+        char *key = mem_printf("%s/%s%05u", x->prefix, name, i);
+        send_one(x, &m, "PUT", key, "x");
+        mem_free(key);
+        if (m.left >= 64 || i + 1 == n)
+            assert_true(sync_until(x->loop, many_over, &m));
+    }
+    assert_int_equal(m.err, GW_OK);
+}
+
+/* ---- set-up ---- */
+
+static int setup(void **state)
+{
+    const char *endpoint = getenv("POSTERN_TEST_S3_ENDPOINT");
+    *state = NULL;
+    if (endpoint == NULL)
+        return 0;
+    struct live *x = mem_zalloc(sizeof *x);
+    const char *bucket = getenv("POSTERN_TEST_S3_BUCKET");
+    const char *ca = getenv("POSTERN_TEST_S3_CA");
+    json_t *obj = json_pack("{ss ss sb s{ss ss}}", "bucket", bucket != NULL ? bucket : "unit",
+                            "endpoint", endpoint, "path_style", 1, "credentials", "access_key_id",
+                            getenv("POSTERN_TEST_S3_KEY"), "secret_access_key",
+                            getenv("POSTERN_TEST_S3_SECRET"));
+    if (ca != NULL)
+        json_object_set_new(obj, "tls", json_pack("{ss}", "ca_file", ca));
+    struct opt_reader reader = {0};
+    gw_buf_init(&reader.problems, 1u << 16);
+    options_read(&reader, s3_options, obj, "", &x->conf);
+    json_decref(obj);
+    if (reader.nproblems > 0)
+        print_error("%s", gw_buf_cstr(&reader.problems));
+    assert_int_equal(reader.nproblems, 0);
+    gw_buf_free(&reader.problems);
+
+    struct gw_errmsg msg;
+    assert_int_equal(loop_new(&x->loop), GW_OK);
+    x->budget = budget_new(64u << 20);
+    const struct backend_env env = {.loop = x->loop, .budget = x->budget};
+    const struct opt_any any = {.kind = &s3_kind.opt, .conf = &x->conf};
+    assert_int_equal(backend_new(&env, "live", &any, &x->backend, &msg), GW_OK);
+
+    struct many m = {0};
+    send_one(x, &m, "PUT", NULL, "");
+    assert_true(sync_until(x->loop, many_over, &m));
+    snprintf(x->prefix, sizeof x->prefix, "run-%ld-%llx", (long)getpid(),
+             (unsigned long long)uv_hrtime());
+    const struct backend_view view = {.prefix = x->prefix};
+    assert_int_equal(backend_view_new(x->backend, &view, &x->fs), GW_OK);
+    *state = x;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct live *x = *state;
+    if (x == NULL)
+        return 0;
+    fs_free(&x->fs);
+    backend_unref(&x->backend);
+    loop_free(&x->loop);
+    budget_free(&x->budget);
+    options_free(s3_options, &x->conf);
+    mem_free(x);
+    return 0;
+}
+
+static struct live *live(void **state)
+{
+    if (*state == NULL)
+        skip();
+    return *state;
+}
+
+#define LIST(x, path, want)                                                                        \
+    do {                                                                                           \
+        char list_[4096];                                                                          \
+        assert_int_equal(sync_list((x)->fs, path, 7, list_, sizeof list_), GW_OK);                 \
+        assert_string_equal(list_, want);                                                          \
+    } while (0)
+
+/* ---- tests ---- */
+
+static void test_probe(void **state)
+{
+    struct live *x = live(state);
+    char text[FS_TEXT_MAX];
+    assert_int_equal(sync_probe(x->backend, text), GW_OK);
+}
+
+static void test_root_of_nothing(void **state)
+{
+    struct live *x = live(state);
+    struct fs_attr a;
+    LIST(x, "/", "");
+    assert_int_equal(sync_stat(x->fs, "/", true, &a), GW_OK);
+    assert_int_equal(a.kind, FS_KIND_DIR);
+    assert_int_equal(sync_stat(x->fs, "/none", true, &a), GW_NOT_FOUND);
+    assert_int_equal(sync_mkdir(x->fs, "/"), GW_EXISTS);
+    assert_int_equal(sync_remove(x->fs, "/none"), GW_NOT_FOUND);
+    assert_int_equal(sync_rmdir(x->fs, "/none"), GW_NOT_FOUND);
+    assert_int_equal(sync_rename(x->fs, "/none", "/other", 0), GW_NOT_FOUND);
+}
+
+static void test_folders(void **state)
+{
+    struct live *x = live(state);
+    struct fs_attr a;
+    assert_int_equal(sync_mkdir(x->fs, "/d"), GW_OK);
+    assert_int_equal(sync_mkdir(x->fs, "/d"), GW_EXISTS);
+    assert_int_equal(sync_mkdir(x->fs, "/d/e"), GW_OK);
+    LIST(x, "/d", "e/");
+    LIST(x, "/d/e", "");
+    assert_int_equal(sync_stat(x->fs, "/d/e", true, &a), GW_OK);
+    assert_int_equal(a.kind, FS_KIND_DIR);
+    assert_true(a.set & FS_ATTR_MTIME);
+    assert_int_equal(sync_rmdir(x->fs, "/d"), GW_NOT_EMPTY);
+    put(x, "d/f", "four");
+    assert_int_equal(sync_rmdir(x->fs, "/d/f"), GW_NOT_DIR);
+    assert_int_equal(sync_remove(x->fs, "/d/e"), GW_IS_DIR);
+    assert_int_equal(sync_mkdir(x->fs, "/d/f"), GW_EXISTS);
+    struct fs_attr f;
+    assert_int_equal(sync_stat(x->fs, "/d/f", true, &f), GW_OK);
+    assert_int_equal(f.kind, FS_KIND_REG);
+    assert_int_equal(f.size, 4);
+    assert_int_equal(sync_rmdir(x->fs, "/d/e"), GW_OK);
+    assert_int_equal(sync_remove(x->fs, "/d/f"), GW_OK);
+    assert_int_equal(sync_rmdir(x->fs, "/d"), GW_OK);
+    assert_int_equal(sync_stat(x->fs, "/d", true, &a), GW_NOT_FOUND);
+}
+
+/* A folder that no marker made stays when its last file goes, and can be removed. */
+static void test_implicit_folder_stays(void **state)
+{
+    struct live *x = live(state);
+    struct fs_attr a;
+    put(x, "im/p/file", "x");
+    LIST(x, "/im", "p/");
+    assert_int_equal(sync_remove(x->fs, "/im/p/file"), GW_OK);
+    assert_int_equal(sync_stat(x->fs, "/im/p", true, &a), GW_OK);
+    assert_int_equal(sync_rmdir(x->fs, "/im/p"), GW_OK);
+    assert_int_equal(sync_rmdir(x->fs, "/im"), GW_OK);
+    put(x, "from/only", "x");
+    assert_int_equal(sync_rename(x->fs, "/from/only", "/only", 0), GW_OK);
+    LIST(x, "/from", "");
+    assert_int_equal(sync_rmdir(x->fs, "/from"), GW_OK);
+    assert_int_equal(sync_remove(x->fs, "/only"), GW_OK);
+}
+
+static const char *const odd_names[] = {
+    "a b",
+    "a+b",
+    "a%2Fb",
+    "%41",
+    "~tilde",
+    "back\\slash",
+    "q?x=1&y",
+    "hash#",
+    "semi;colon:at@",
+    "quote'\"",
+    "<xml>&amp;",
+    "new\nline",
+    "tab\there",
+    "\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80",
+    "-dash",
+    "star*",
+    "(paren)",
+    "comma,",
+    "$dollar",
+    "...",
+    "..a",
+    "trailing ",
+    " leading",
+    "\x01control",
+    "[b]{c}|^`",
+};
+
+static void test_odd_names(void **state)
+{
+    struct live *x = live(state);
+    for (size_t i = 0; i < sizeof odd_names / sizeof odd_names[0]; i++) {
+        char path[128];
+        char other[128];
+        char want[64];
+        struct fs_attr a;
+        char list[4096];
+        char *name = mem_printf("odd/%s", odd_names[i]);
+        print_message("          %s\n", odd_names[i]);
+        put(x, name, "12345");
+        mem_free(name);
+        snprintf(path, sizeof path, "/odd/%s", odd_names[i]);
+        snprintf(other, sizeof other, "/odd/%s.2", odd_names[i]);
+        snprintf(want, sizeof want, "%s", odd_names[i]);
+        assert_int_equal(sync_list(x->fs, "/odd", 10, list, sizeof list), GW_OK);
+        assert_string_equal(list, want);
+        assert_int_equal(sync_stat(x->fs, path, true, &a), GW_OK);
+        assert_int_equal(a.size, 5);
+        assert_int_equal(sync_rename(x->fs, path, other, 0), GW_OK);
+        assert_int_equal(sync_stat(x->fs, path, true, &a), GW_NOT_FOUND);
+        assert_int_equal(sync_stat(x->fs, other, true, &a), GW_OK);
+        assert_int_equal(sync_remove(x->fs, other), GW_OK);
+    }
+    assert_int_equal(sync_rmdir(x->fs, "/odd"), GW_OK);
+}
+
+static void test_long_names(void **state)
+{
+    struct live *x = live(state);
+    size_t room = S3_KEY_MAX - strlen(x->prefix) - 1; /* of a key below the prefix */
+    char path[S3_KEY_MAX + 16] = "/";
+    struct fs_attr a;
+    memset(path + 1, 'n', room);
+    for (size_t at = 200; at < room; at += 200)
+        path[at] = '/';
+    put(x, path + 1, "x");
+    assert_int_equal(sync_stat(x->fs, path, true, &a), GW_OK);
+    assert_int_equal(sync_remove(x->fs, path), GW_OK);
+    path[room + 1] = 'n';
+    assert_int_equal(sync_stat(x->fs, path, true, &a), GW_NOT_FOUND);
+    assert_int_equal(sync_mkdir(x->fs, path), GW_BAD_NAME);
+}
+
+/* What no path can name is not shown, not renamed away and not deleted with its folder. */
+static void test_hidden_names(void **state)
+{
+    struct live *x = live(state);
+    put(x, "hid/seen", "x");
+    put(x, "hid//double", "x");
+    put(x, "hid/./dot", "x");
+    put(x, "hid/../up", "x");
+    LIST(x, "/hid", "seen");
+    assert_int_equal(sync_remove(x->fs, "/hid/seen"), GW_OK);
+    assert_int_equal(sync_rmdir(x->fs, "/hid"), GW_NOT_EMPTY);
+    assert_true(exists(x, "hid//double"));
+    assert_true(exists(x, "hid/../up"));
+    assert_int_equal(sync_rename(x->fs, "/hid", "/moved", 0), GW_OK);
+    assert_true(exists(x, "moved//double"));
+    assert_true(exists(x, "moved/../up"));
+    assert_false(exists(x, "hid//double"));
+}
+
+static void test_folder_wins(void **state)
+{
+    struct live *x = live(state);
+    struct fs_attr a;
+    put(x, "both/d", "file");
+    put(x, "both/d/x", "x");
+    put(x, "both/d-between", "x");
+    LIST(x, "/both", "d-between d/");
+    assert_int_equal(sync_stat(x->fs, "/both/d", true, &a), GW_OK);
+    assert_int_equal(a.kind, FS_KIND_DIR);
+    assert_int_equal(sync_remove(x->fs, "/both/d"), GW_IS_DIR);
+}
+
+struct counted {
+    struct op *op;
+    bool done;
+    enum gw_err err;
+    size_t entries, batches;
+};
+
+static void count_done(void *arg, const struct fs_res *res)
+{
+    struct counted *c = arg;
+    c->op = NULL;
+    c->done = true;
+    c->err = res->err;
+    c->entries += res->nentries;
+    c->batches++;
+}
+
+static bool count_over(void *arg)
+{
+    return ((struct counted *)arg)->done;
+}
+
+static void test_ten_thousand(void **state)
+{
+    struct live *x = live(state);
+    put_many(x, 10000, "many/key-");
+    struct sync s = {0};
+    s.op = fs_opendir(x->fs, "/many", sync_done, &s);
+    assert_int_equal(sync_wait(x->loop, &s), GW_OK);
+    struct counted c = {0};
+    while (c.err == GW_OK) {
+        c.done = false;
+        c.op = fs_readdir(s.dir, 100, count_done, &c);
+        assert_true(sync_until(x->loop, count_over, &c));
+    }
+    assert_int_equal(c.err, GW_EOF);
+    assert_int_equal(c.entries, 10000);
+    assert_in_range(c.batches, 101, 120);
+    fs_closedir(&s.dir);
+}
+
+static void test_rename_file(void **state)
+{
+    struct live *x = live(state);
+    struct fs_attr a;
+    put(x, "ren/a", "first");
+    put(x, "ren/b", "second!");
+    assert_int_equal(sync_rename(x->fs, "/ren/a", "/ren/b", 0), GW_EXISTS);
+    assert_int_equal(sync_rename(x->fs, "/ren/a", "/ren/b", FS_RENAME_OVERWRITE), GW_OK);
+    assert_int_equal(sync_stat(x->fs, "/ren/a", true, &a), GW_NOT_FOUND);
+    assert_int_equal(sync_stat(x->fs, "/ren/b", true, &a), GW_OK);
+    assert_int_equal(a.size, 5);
+    assert_int_equal(sync_rename(x->fs, "/ren/b", "/ren/b", 0), GW_EXISTS);
+    assert_int_equal(sync_rename(x->fs, "/ren/b", "/ren/b", FS_RENAME_OVERWRITE), GW_OK);
+    assert_int_equal(sync_mkdir(x->fs, "/ren/d"), GW_OK);
+    assert_int_equal(sync_rename(x->fs, "/ren/b", "/ren/d", FS_RENAME_OVERWRITE), GW_IS_DIR);
+    assert_int_equal(sync_rename(x->fs, "/ren/d", "/ren/b", FS_RENAME_OVERWRITE), GW_NOT_DIR);
+    LIST(x, "/ren", "b d/");
+}
+
+static void test_rename_folder(void **state)
+{
+    struct live *x = live(state);
+    put_many(x, 1500, "tree/sub/");
+    assert_int_equal(sync_mkdir(x->fs, "/tree"), GW_EXISTS);
+    assert_int_equal(sync_rename(x->fs, "/tree", "/tree/sub/in", 0), GW_BAD_ARG);
+    assert_int_equal(sync_rename(x->fs, "/tree/sub", "/tree", 0), GW_EXISTS);
+    assert_int_equal(sync_rename(x->fs, "/tree/sub", "/tree", FS_RENAME_OVERWRITE), GW_NOT_EMPTY);
+    assert_int_equal(sync_rename(x->fs, "/tree", "/grown", 0), GW_OK);
+    LIST(x, "/grown", "sub/");
+    assert_true(exists(x, "grown/sub/00000"));
+    assert_true(exists(x, "grown/sub/01499"));
+    assert_false(exists(x, "tree/sub/00000"));
+    assert_false(exists(x, "tree/sub/01499"));
+}
+
+/* A rename that ended half-way goes on when it is asked for again. */
+static void test_rename_resumed(void **state)
+{
+    struct live *x = live(state);
+    put_many(x, 5, "half/");
+    put_many(x, 3, "whole/"); /* some copied, nothing deleted */
+    assert_int_equal(sync_rename(x->fs, "/half", "/whole", 0), GW_OK);
+    LIST(x, "/whole", "00000 00001 00002 00003 00004");
+    put_many(x, 2, "half/"); /* all copied, some deleted */
+    assert_int_equal(sync_rename(x->fs, "/half", "/whole", 0), GW_OK);
+    LIST(x, "/whole", "00000 00001 00002 00003 00004");
+    put_many(x, 2, "half/");
+    put(x, "half/other", "x"); /* neither holds the other: another folder */
+    assert_int_equal(sync_rename(x->fs, "/half", "/whole", 0), GW_EXISTS);
+    LIST(x, "/half", "00000 00001 other");
+    put(x, "whole/00000", "changed");
+    struct many m = {0};
+    char *key = mem_printf("%s/half/other", x->prefix);
+    send_one(x, &m, "DELETE", key, "");
+    mem_free(key);
+    assert_true(sync_until(x->loop, many_over, &m));
+    assert_int_equal(sync_rename(x->fs, "/half", "/whole", 0), GW_EXISTS);
+    LIST(x, "/half", "00000 00001");
+}
+
+static void test_rename_too_many(void **state)
+{
+    struct live *x = live(state);
+    uint32_t was = x->conf.rename_max_objects;
+    put_many(x, 5, "limit/");
+    x->conf.rename_max_objects = 4;
+    assert_int_equal(sync_rename(x->fs, "/limit", "/beyond", 0), GW_TOO_LARGE);
+    x->conf.rename_max_objects = was;
+    LIST(x, "/limit", "00000 00001 00002 00003 00004");
+}
+
+static void test_setstat(void **state)
+{
+    struct live *x = live(state);
+    struct fs_attr a;
+    put(x, "set/file", "text");
+    struct fs_attr want = {.set = FS_ATTR_MTIME | FS_ATTR_ATIME | FS_ATTR_MODE,
+                           .mode = 0600,
+                           .mtime_s = 1234567890,
+                           .mtime_ns = 500000000};
+    assert_int_equal(sync_setstat(x->fs, "/set/file", true, &want), GW_OK);
+    assert_int_equal(sync_stat(x->fs, "/set/file", true, &a), GW_OK);
+    assert_int_equal(a.mtime_s, 1234567890);
+    assert_int_equal(a.mtime_ns, 500000000);
+    assert_int_equal(a.size, 4);
+    /* metadata goes along */
+    assert_int_equal(sync_rename(x->fs, "/set/file", "/set/moved", 0), GW_OK);
+    assert_int_equal(sync_stat(x->fs, "/set/moved", true, &a), GW_OK);
+    assert_int_equal(a.mtime_s, 1234567890);
+    struct fs_attr cut = {.set = FS_ATTR_SIZE, .size = 2};
+    assert_int_equal(sync_setstat(x->fs, "/set/moved", true, &cut), GW_UNSUPPORTED);
+    cut.size = 4;
+    assert_int_equal(sync_setstat(x->fs, "/set/moved", true, &cut), GW_OK);
+    assert_int_equal(sync_setstat(x->fs, "/set", true, &want), GW_OK);
+    assert_int_equal(sync_setstat(x->fs, "/set/none", true, &want), GW_NOT_FOUND);
+    x->conf.setstat = S3_SETSTAT_STRICT;
+    assert_int_equal(sync_setstat(x->fs, "/set/moved", true, &want), GW_UNSUPPORTED);
+    x->conf.setstat = S3_SETSTAT_IGNORE;
+}
+
+static void test_no_bucket(void **state)
+{
+    struct live *x = live(state);
+    char *was = x->conf.bucket;
+    char absent[] = "there-is-no-such-bucket";
+    x->conf.bucket = absent;
+    struct gw_errmsg msg;
+    struct backend *b;
+    const struct backend_env env = {.loop = x->loop, .budget = x->budget};
+    const struct opt_any any = {.kind = &s3_kind.opt, .conf = &x->conf};
+    assert_int_equal(backend_new(&env, "absent", &any, &b, &msg), GW_OK);
+    char text[FS_TEXT_MAX];
+    assert_int_equal(sync_probe(b, text), GW_NO_PATH);
+    assert_non_null(strstr(text, "no such bucket"));
+    const struct backend_view view = {.prefix = ""};
+    struct fs *fs;
+    assert_int_equal(backend_view_new(b, &view, &fs), GW_OK);
+    char list[64];
+    assert_int_equal(sync_list(fs, "/", 10, list, sizeof list), GW_NO_PATH);
+    fs_free(&fs);
+    backend_unref(&b);
+    x->conf.bucket = was;
+}
+
+static void test_wrong_secret(void **state)
+{
+    struct live *x = live(state);
+    char *was = x->conf.credentials.secret_access_key;
+    char wrong[] = "wrong";
+    x->conf.credentials.secret_access_key = wrong;
+    struct gw_errmsg msg;
+    struct backend *b;
+    const struct backend_env env = {.loop = x->loop, .budget = x->budget};
+    const struct opt_any any = {.kind = &s3_kind.opt, .conf = &x->conf};
+    assert_int_equal(backend_new(&env, "wrong", &any, &b, &msg), GW_OK);
+    char text[FS_TEXT_MAX];
+    assert_int_equal(sync_probe(b, text), GW_DENIED);
+    assert_non_null(strstr(text, "secret"));
+    const struct backend_view view = {.prefix = x->prefix};
+    struct fs *fs;
+    struct fs_attr a;
+    assert_int_equal(backend_view_new(b, &view, &fs), GW_OK);
+    assert_int_equal(sync_stat(fs, "/file", true, &a), GW_DENIED);
+    fs_free(&fs);
+    backend_unref(&b);
+    x->conf.credentials.secret_access_key = was;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_probe),           cmocka_unit_test(test_root_of_nothing),
+        cmocka_unit_test(test_folders),         cmocka_unit_test(test_implicit_folder_stays),
+        cmocka_unit_test(test_odd_names),       cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_hidden_names),    cmocka_unit_test(test_folder_wins),
+        cmocka_unit_test(test_ten_thousand),    cmocka_unit_test(test_rename_file),
+        cmocka_unit_test(test_rename_folder),   cmocka_unit_test(test_rename_resumed),
+        cmocka_unit_test(test_rename_too_many), cmocka_unit_test(test_setstat),
+        cmocka_unit_test(test_no_bucket),       cmocka_unit_test(test_wrong_secret),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
