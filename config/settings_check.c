@@ -26,20 +26,6 @@ static int address_family(const char *s, size_t len)
     return inet_pton(AF_INET6, text, addr) == 1 ? 6 : 0;
 }
 
-enum gw_err settings_check_address(const void *member, struct gw_errmsg *msg)
-{
-    const char *s = *(char *const *)member;
-    size_t len = strcspn(s, "%"); /* fe80::1%eth0 */
-    int family = address_family(s, len);
-    if (family == 4 && s[len] == '\0')
-        return GW_OK;
-    if (family == 6 && (s[len] == '\0' || s[len + 1] != '\0'))
-        return GW_OK;
-    return gw_err_set(msg, GW_CONFIG,
-                      "is not a numeric address: \"::\" and \"0.0.0.0\" take every one of this "
-                      "machine, \"127.0.0.1\" and \"::1\" only itself");
-}
-
 static bool is_cidr(const char *s)
 {
     size_t len = strcspn(s, "/");
@@ -73,6 +59,22 @@ static bool is_host_name(const char *s)
         has_letter |= isalpha((unsigned char)s[i]) != 0;
     }
     return has_letter;
+}
+
+enum gw_err settings_check_address(const void *member, struct gw_errmsg *msg)
+{
+    const char *s = *(char *const *)member;
+    size_t len = strcspn(s, "%"); /* fe80::1%eth0 */
+    int family = address_family(s, len);
+    if (family == 4 && s[len] == '\0')
+        return GW_OK;
+    if (family == 6 && (s[len] == '\0' || s[len + 1] != '\0'))
+        return GW_OK;
+    if (family == 0 && is_host_name(s))
+        return GW_OK;
+    return gw_err_set(msg, GW_CONFIG,
+                      "is neither an address nor a host name: \"::\" and \"0.0.0.0\" take every "
+                      "address of this machine, \"127.0.0.1\" and \"::1\" only itself");
 }
 
 enum gw_err settings_check_source(const void *member, struct gw_errmsg *msg)

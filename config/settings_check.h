@@ -4,7 +4,8 @@
 
 #include "gateway/base/err.h"
 
-/* A numeric IPv4 or IPv6 address, the latter with a zone if need be. member: char *const *. */
+/* An IPv4 or IPv6 address, the latter with a zone if need be, or a host name. member: char *const
+ * *. */
 enum gw_err settings_check_address(const void *member, struct gw_errmsg *msg);
 /* An address, a CIDR or a host name. member: char *const *. */
 enum gw_err settings_check_source(const void *member, struct gw_errmsg *msg);

@@ -219,6 +219,13 @@ static void ask(struct conn *c, const struct auth_res *res)
     conn_set_state(c, CONN_LOGIN);
 }
 
+/* People type their password where the name goes: a name that nobody knows may be one. */
+static void mask_unknown(struct conn *c, const struct auth_res *res)
+{
+    if (c->settings->log.mask_secrets && res->verdict == AUTH_REJECT && res->verifier == NULL)
+        c->log_user.value = "********";
+}
+
 static void on_verified(void *arg, struct auth_res *res)
 {
     struct conn *c = arg;
@@ -241,6 +248,7 @@ static void on_verified(void *arg, struct auth_res *res)
         } else if (res->verdict == AUTH_ACCEPT) {
             let_in(c, res);
         } else {
+            mask_unknown(c, res);
             /* A query guesses no secret: an agent with five keys need not wait five seconds. */
             refuse(c, method, res->why, res->verifier, !in->query);
         }

@@ -123,12 +123,12 @@ static const struct {
     {"'log': {'output': 'file'}", "log: \"output\" is \"file\", so \"path\" must name it\n"},
     {"'log': {'path': 'x'}", "log: \"path\" is for \"output\": \"file\" only\n"},
     {"'log': {'output': 'file', 'path': ''}", "log.path: is empty\n"},
-    {"'listen': [{'address': 'localhost'}]",
-     "listen[0].address: \"localhost\" is not a numeric address: \"::\" and \"0.0.0.0\" take every "
-     "one of this machine, \"127.0.0.1\" and \"::1\" only itself\n"},
+    {"'listen': [{'address': '10.0.0'}]",
+     "listen[0].address: \"10.0.0\" is neither an address nor a host name: \"::\" and "
+     "\"0.0.0.0\" take every address of this machine, \"127.0.0.1\" and \"::1\" only itself\n"},
     {"'listen': [{'address': '127.0.0.1%lo'}]",
-     "listen[0].address: \"127.0.0.1%lo\" is not a numeric address: \"::\" and \"0.0.0.0\" take "
-     "every one of this machine, \"127.0.0.1\" and \"::1\" only itself\n"},
+     "listen[0].address: \"127.0.0.1%lo\" is neither an address nor a host name: \"::\" and "
+     "\"0.0.0.0\" take every address of this machine, \"127.0.0.1\" and \"::1\" only itself\n"},
     {"'listen': [{'allow': ['10.0.0.0/8', '10.0.0.0/33']}]",
      "listen[0].allow[1]: \"10.0.0.0/33\" is neither an address, nor a CIDR (\"192.0.2.0/24\"), "
      "nor a host name\n"},
@@ -388,18 +388,19 @@ static void test_values(void **state)
     (void)state;
     struct settings *s = load_good(
         "'listen': [{'port': '${T_PORT}', 'address': '${T_UNSET:-0.0.0.0}', 'ipv6': 'off'},"
-        "           {'address': 'fe80::1%eth0', 'allow': ['10.0.0.0/8', '::1', 'a.example']}],"
+        "           {'address': 'localhost'}, {'address': 'fe80::1%eth0', 'allow': ['10.0.0.0/8', "
+        "'::1', 'a.example']}],"
         "'tcp': {'no_delay': '${T_FALSE}'}, 'ssh': {'host_keys': [{'pem': 'a\\nb',"
         "'passphrase': {'env': 'T_WORD'}}], 'banner': '$${T_PORT} ${user} $ 5$'},"
         "'users': {'mounts': [{'path': '/', 'prefix': '${T_WORD}/${user}/'}]}, 'state_dir': 's'");
     const struct settings_listen *l = s->listen.v;
     const struct settings_host_key *k = s->ssh.host_keys.v;
-    assert_int_equal(s->listen.n, 2);
+    assert_int_equal(s->listen.n, 3);
     assert_int_equal(l[0].port, 2222);
     assert_string_equal(l[0].address, "0.0.0.0");
     assert_int_equal(l[0].ipv6, SETTINGS_IPV6_OFF);
-    assert_int_equal(l[1].allow.n, 3);
-    assert_string_equal(l[1].allow.v[2], "a.example");
+    assert_int_equal(l[2].allow.n, 3);
+    assert_string_equal(l[2].allow.v[2], "a.example");
     assert_false(s->tcp.no_delay);
     assert_string_equal(k->pem, "a\nb");
     assert_string_equal(k->passphrase, "word");
