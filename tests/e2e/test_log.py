@@ -104,3 +104,17 @@ def test_log_to_file_and_reopen(postern, tmp_path):
     with session(gateway) as sftp:
         sftp.mkdir("/x")
     wait_for(lambda: "mkdir" in path.read_text(), "the event in the new file")
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_mask_of_unknown_users(mask, postern, tmp_path):
+    gateway = postern({"memory": {"type": "memory"}}, log={"mask_secrets": mask})
+    with pytest.raises(ClientError):
+        Paramiko(gateway, "hunter2", "typed into the wrong field", None, tmp_path).close()
+    failed = gateway.wait_event("login_failed")
+    gateway.wait_event("disconnect")
+    assert failed["user"] == ("********" if mask else "hunter2")
+    assert ("hunter2" in gateway.log()) is not mask
+    with pytest.raises(ClientError):  # who is known is named
+        Paramiko(gateway, "bob", "wrong", None, tmp_path).close()
+    assert gateway.wait_event("login_failed", user="bob")
