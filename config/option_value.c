@@ -418,8 +418,8 @@ static json_t *copy_string(struct opt_reader *r, json_t *v, const char *path)
     json_t *copy = NULL;
     if (expand(r, v, path, &b)) {
         copy = json_string((const char *)b.data);
-        if (copy == NULL) /* or a variable that is not UTF-8 */
-            options_problem(r, path, "cannot be taken: it is not UTF-8, or memory is out");
+        if (copy == NULL)
+            option_value_no_memory(r, path);
     }
     gw_buf_free(&b);
     return copy;

@@ -47,8 +47,13 @@ static enum gw_err parse(const char *name, const char *text, size_t len, json_t 
     json_error_t e;
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
     if (root == NULL) {
-        syntax_problem(name, &e, problems);
-        return json_error_code(&e) == json_error_out_of_memory ? GW_NO_MEMORY : GW_CONFIG;
+        /* When memory is out jansson often says nothing at all. */
+        bool no_memory = e.text[0] == '\0' || json_error_code(&e) == json_error_out_of_memory;
+        if (no_memory)
+            gw_buf_printf(problems, "%s: out of memory\n", name);
+        else
+            syntax_problem(name, &e, problems);
+        return no_memory ? GW_NO_MEMORY : GW_CONFIG;
     }
     if (!json_is_object(root))
         gw_buf_printf(problems, "%s: the configuration is one JSON object: {...}\n", name);

@@ -8,6 +8,7 @@
 #include "auth/auth.h"
 #include "backends/backends.h"
 #include "config/nearest.h"
+#include "config/wiped_json.h"
 #include "gateway/cmdline.h"
 #include "gateway/ssh/host_keys.h"
 
@@ -94,6 +95,7 @@ int cmd_help(int argc, char **argv)
 
 int cmd_main(int argc, char **argv)
 {
+    wiped_json_init();
     if (argc < 2) {
         overview(stderr);
         return EX_USAGE;

@@ -64,6 +64,40 @@ static void test_rows(void **state)
     }
 }
 
+static const struct {
+    const char *value;
+    bool ok;
+} values[] = {
+    {"\xc3\xa4", true},
+    {"\xe2\x82\xac", true},
+    {"\xf0\x9f\x94\x91", true},
+    {"\xff", false},
+    {"\x80", false},
+    {"\xc3", false},
+    {"\xc0\x80", false},
+    {"\xe0\x80\x80", false},
+    {"\xed\xa0\x80", false},
+    {"\xf4\x90\x80\x80", false},
+    {"\xf5", false},
+    {"\xe2\x82", false},
+    {"\xe2\x82x", false},
+};
+
+static void test_utf8(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        struct gw_buf b;
+        struct gw_errmsg msg = {""};
+        gw_buf_init(&b, 64);
+        setenv("T_A", values[i].value, 1);
+        enum gw_err err = option_expand("${T_A}", &b, &msg);
+        if ((err == GW_OK) != values[i].ok)
+            fail_msg("value %zu", i);
+        gw_buf_free(&b);
+    }
+}
+
 static void test_bound(void **state)
 {
     (void)state;
@@ -78,6 +112,7 @@ static void test_bound(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_bound)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_utf8),
+                                       cmocka_unit_test(test_bound)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "config/settings.h"
+#include "config/wiped_json.h"
 #include "gateway/base/mem.h"
 
 /* Kinds of this test's own: the real ones belong to other rows of the house. */
@@ -462,7 +463,7 @@ static void test_print(void **state)
     gw_buf_free(&problems);
     settings_unref(&again);
     json_decref(shown);
-    free(text); /* jansson's */
+    wiped_json_free_text(&text);
     settings_unref(&s);
 }
 
@@ -527,7 +528,10 @@ static void test_no_memory(void **state)
         mem_fail_after(n);
         enum gw_err err = settings_load(NULL, text, kinds, &s, &problems);
         mem_fail_after(0);
-        assert_true(err == GW_OK || err == GW_NO_MEMORY);
+        /* jansson takes what it cannot store for a mistake of the file. */
+        bool parsing = strstr(gw_buf_cstr(&problems), "not valid JSON") != NULL;
+        if (err != GW_OK && err != GW_NO_MEMORY && !(err == GW_CONFIG && parsing))
+            fail_msg("allocation %u: %s: %s", n, gw_err_name(err), gw_buf_cstr(&problems));
         assert_int_equal(err == GW_OK, s != NULL);
         settings_unref(&s);
         gw_buf_free(&problems);
@@ -535,13 +539,14 @@ static void test_no_memory(void **state)
             break;
         failures++;
     }
-    assert_true(failures > 20);
+    assert_true(failures > 100);
     mem_free(text);
 }
 
 static int set_up(void **state)
 {
     (void)state;
+    wiped_json_init(); /* jansson's allocations fail on command as well */
     setenv("T_PORT", "2222", 1);
     setenv("T_WORD", "word", 1);
     setenv("T_FALSE", "false", 1);
