@@ -1,15 +1,273 @@
 #include "backends/s3/s3_journal.h"
 
-void s3_journal_add(struct s3_store *s, const char *key, const char *upload_id)
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/io/work.h"
+
+#define FOLDER      "s3-uploads"
+#define RUN_MAX     17u /* 16 hex digits and a NUL */
+#define FILE_MAX    (8u * 1024)
+#define ENTRIES_MAX 100000u
+
+/* Of this process; the lock is held until it ends. */
+static struct run {
+    uv_once_t once;
+    uv_mutex_t lock;
+    char id[RUN_MAX];
+    int fd;
+} run = {.once = UV_ONCE_INIT, .fd = -1};
+
+static void run_init(void)
 {
-    (void)s;
-    (void)key;
-    (void)upload_id;
+    uint8_t raw[8];
+    uv_mutex_init(&run.lock);
+    if (RAND_bytes(raw, sizeof raw) != 1)
+        memset(raw, 0, sizeof raw);
+    for (size_t i = 0; i < sizeof raw; i++)
+        snprintf(run.id + 2 * i, 3, "%02x", raw[i]);
 }
 
-void s3_journal_remove(struct s3_store *s, const char *key, const char *upload_id)
+/* "FOLDER/RUN-HASH"; the hash is the upload's. */
+static char *file_of(const char *state_dir, const char *key, const char *upload_id)
 {
-    (void)s;
-    (void)key;
-    (void)upload_id;
+    uint8_t sum[EVP_MAX_MD_SIZE];
+    char hex[33] = "";
+    unsigned len = 0;
+    uv_once(&run.once, run_init);
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    if (md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+        EVP_DigestUpdate(md, upload_id, strlen(upload_id) + 1) == 1 &&
+        EVP_DigestUpdate(md, key, strlen(key)) == 1)
+        (void)EVP_DigestFinal_ex(md, sum, &len);
+    EVP_MD_CTX_free(md);
+    for (unsigned i = 0; i < len && i < 16; i++)
+        snprintf(hex + (size_t)2 * i, 3, "%02x", sum[i]);
+    return mem_printf("%s/" FOLDER "/%s-%s", state_dir, run.id, hex);
+}
+
+struct job {
+    char *dir, *file;
+    char *text; /* NULL = remove the file */
+    size_t len;
+};
+
+static void job_free(struct job *j)
+{
+    mem_free(j->dir);
+    mem_free(j->file);
+    mem_free(j->text);
+    mem_free(j);
+}
+
+/* Once a process: the lock that tells other runs that this one lives. */
+static bool lock_run(const char *dir)
+{
+    uv_mutex_lock(&run.lock);
+    if (run.fd < 0) {
+        (void)mkdir(dir, 0700);
+        char *path = mem_printf("%s/%s.run", dir, run.id);
+        run.fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (run.fd >= 0)
+            (void)flock(run.fd, LOCK_EX | LOCK_NB);
+        mem_free(path);
+    }
+    bool ok = run.fd >= 0;
+    uv_mutex_unlock(&run.lock);
+    return ok;
+}
+
+static void job_run(void *arg)
+{
+    struct job *j = arg;
+    if (j->text == NULL) {
+        (void)unlink(j->file);
+        return;
+    }
+    int fd = -1;
+    if (lock_run(j->dir))
+        fd = open(j->file, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || write(fd, j->text, j->len) != (ssize_t)j->len)
+        LOG_EVENT(LOG_LVL_WARN, NULL, "s3_journal", log_str("file", j->file),
+                  log_str("error", "cannot be written"));
+    if (fd >= 0)
+        close(fd);
+}
+
+static void job_done(void *arg)
+{
+    job_free(arg);
+}
+
+static void job_orphan(void *arg, bool ran)
+{
+    (void)ran;
+    job_free(arg);
+}
+
+static const struct work_fns job_fns = {.run = job_run, .done = job_done, .orphan = job_orphan};
+
+void s3_journal_add(const struct s3_store *s, const char *key, const char *upload_id)
+{
+    const char *state_dir = s->base.env.state_dir;
+    if (state_dir == NULL)
+        return;
+    struct job *j = mem_zalloc(sizeof *j);
+    j->dir = mem_printf("%s/" FOLDER, state_dir);
+    j->file = file_of(state_dir, key, upload_id);
+    /* The key comes last: it may hold any byte. */
+    j->text = mem_printf("%s\n%s\n%s\n%s", s->base.name, s->conf->bucket, upload_id, key);
+    j->len = strlen(j->text);
+    (void)work_start(s->base.env.loop, &job_fns, j);
+}
+
+void s3_journal_remove(const struct s3_store *s, const char *key, const char *upload_id)
+{
+    if (s->base.env.state_dir == NULL)
+        return;
+    struct job *j = mem_zalloc(sizeof *j);
+    j->file = file_of(s->base.env.state_dir, key, upload_id);
+    (void)work_start(s->base.env.loop, &job_fns, j);
+}
+
+/* False: the run that `name` belongs to lives, or is this one. A dead run's lock file stays until
+ * its last upload is gone. */
+static bool run_is_dead(const char *dir, const char *name)
+{
+    if (strncmp(name, run.id, RUN_MAX - 1) == 0)
+        return false;
+    char *path = mem_printf("%s/%.16s.run", dir, name);
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    mem_free(path);
+    if (fd < 0)
+        return errno == ENOENT;
+    bool dead = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    close(fd);
+    return dead;
+}
+
+/* Cuts the next line off *text. */
+static char *line(char **text)
+{
+    char *begin = *text, *end = strchr(begin, '\n');
+    if (end == NULL)
+        return NULL;
+    *end = '\0';
+    *text = end + 1;
+    return begin;
+}
+
+static bool read_entry(const char *file, const char *store_name, const char *bucket,
+                       struct s3_journal_entry *out)
+{
+    char text[FILE_MAX];
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    char *rest = text;
+    const char *name = line(&rest);
+    const char *in_bucket = name != NULL ? line(&rest) : NULL;
+    const char *id = in_bucket != NULL ? line(&rest) : NULL;
+    if (id == NULL || strcmp(name, store_name) != 0 || strcmp(in_bucket, bucket) != 0 ||
+        *rest == '\0' || strlen(rest) > S3_KEY_MAX)
+        return false;
+    *out = (struct s3_journal_entry){mem_strdup(file), mem_strdup(rest), mem_strdup(id)};
+    return true;
+}
+
+void s3_journal_left(const char *state_dir, const char *store_name, const char *bucket,
+                     struct s3_journal_entry **out, size_t *n)
+{
+    struct s3_journal_entry *all = NULL;
+    size_t count = 0, cap = 0;
+    *out = NULL;
+    *n = 0;
+    if (state_dir == NULL)
+        return;
+    uv_once(&run.once, run_init);
+    char *dir = mem_printf("%s/" FOLDER, state_dir);
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    while (d != NULL && count < ENTRIES_MAX && (e = readdir(d)) != NULL) {
+        if (strlen(e->d_name) != 16 + 1 + 32 || e->d_name[16] != '-' ||
+            !run_is_dead(dir, e->d_name))
+            continue;
+        if (count == cap) {
+            cap = cap > 0 ? 2 * cap : 16;
+            struct s3_journal_entry *grown = mem_array(cap, sizeof *grown);
+            if (count > 0)
+                memcpy(grown, all, count * sizeof *all);
+            mem_free(all);
+            all = grown;
+        }
+        char *file = mem_printf("%s/%s", dir, e->d_name);
+        if (read_entry(file, store_name, bucket, &all[count]))
+            count++;
+        mem_free(file);
+    }
+    if (d != NULL)
+        closedir(d);
+    mem_free(dir);
+    *out = all;
+    *n = count;
+}
+
+void s3_journal_forget(const struct s3_journal_entry *e)
+{
+    (void)unlink(e->file);
+}
+
+static bool has_entries(const char *dir, const char *run_file)
+{
+    bool found = false;
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    while (d != NULL && !found && (e = readdir(d)) != NULL)
+        found = strncmp(e->d_name, run_file, 16) == 0 && e->d_name[16] == '-';
+    if (d != NULL)
+        closedir(d);
+    return found;
+}
+
+void s3_journal_tidy(const char *state_dir)
+{
+    if (state_dir == NULL)
+        return;
+    char *dir = mem_printf("%s/" FOLDER, state_dir);
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        if (strlen(e->d_name) != 16 + 4 || strcmp(e->d_name + 16, ".run") != 0 ||
+            !run_is_dead(dir, e->d_name) || has_entries(dir, e->d_name))
+            continue;
+        (void)unlinkat(dirfd(d), e->d_name, 0);
+    }
+    if (d != NULL)
+        closedir(d);
+    mem_free(dir);
+}
+
+void s3_journal_free(struct s3_journal_entry **ep, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        mem_free((*ep)[i].file);
+        mem_free((*ep)[i].key);
+        mem_free((*ep)[i].upload_id);
+    }
+    mem_free(*ep);
+    *ep = NULL;
 }

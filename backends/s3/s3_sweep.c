@@ -1,0 +1,351 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/s3/s3_abort.h"
+#include "backends/s3/s3_journal.h"
+#include "backends/s3/s3_write.h"
+#include "backends/s3/s3_xml.h"
+#include "gateway/base/list.h"
+#include "gateway/base/mem.h"
+#include "gateway/io/work.h"
+
+#define PAGE "1000"
+
+/* First what the journal says that dead runs of ours left, at once and of any age; then, by age,
+ * whatever else is unfinished below our prefix. */
+enum sweep_state {
+    SWEEP_JOURNAL, /* for the pool, which reads the journal */
+    SWEEP_OWN,     /* for the abort of entries[at] */
+    SWEEP_PAGE,    /* for a page of ListMultipartUploads */
+    SWEEP_PARTS,   /* for a page of ListParts of the first of `old` */
+    SWEEP_OLD,     /* for the abort of the first of `old` */
+    SWEEP_TIDY,    /* for the pool, which tidies up the journal */
+};
+
+struct old {
+    struct list node;
+    char *key, *upload_id;
+};
+
+struct sweep {
+    struct op op;
+    struct s3_store *store;
+    enum sweep_state state;
+    struct op *step;
+    struct s3_journal_entry *entries;
+    size_t nentries, at;
+    struct list old;
+    char *key_marker, *id_marker, *part_marker;
+    bool truncated;
+    bool active; /* the upload got a part lately: somebody still works on it */
+    unsigned aborted, failed;
+    backend_done_fn *done;
+    void *arg;
+};
+
+/* What the pool works on; outlives a cancelled sweep. */
+struct journal_job {
+    struct sweep *sweep;
+    char *state_dir, *name, *bucket;
+    bool tidy;
+    struct s3_journal_entry *entries;
+    size_t n;
+};
+
+static void next_own(struct sweep *s);
+static void next_page(struct sweep *s);
+static void next_old(struct sweep *s);
+static void journal(struct sweep *s, bool tidy);
+
+static void old_free(struct old *o)
+{
+    list_remove(&o->node);
+    mem_free(o->key);
+    mem_free(o->upload_id);
+    mem_free(o);
+}
+
+static struct old *first_old(struct sweep *s)
+{
+    return LIST_ENTRY(list_first(&s->old), struct old, node);
+}
+
+static void sweep_free(struct sweep *s)
+{
+    op_cancel(&s->step);
+    while (!list_empty(&s->old))
+        old_free(first_old(s));
+    s3_journal_free(&s->entries, s->nentries);
+    mem_free(s->key_marker);
+    mem_free(s->id_marker);
+    mem_free(s->part_marker);
+    s3_store_unref(&s->store);
+    mem_free(s);
+}
+
+static void cancel(struct op *op)
+{
+    sweep_free((struct sweep *)op);
+}
+
+static const struct op_type sweep_type = {"s3_sweep", cancel};
+
+static void end(struct sweep *s, enum gw_err err, const char *why)
+{
+    char text[FS_TEXT_MAX];
+    snprintf(text, sizeof text, "%u unfinished multipart uploads aborted, %u could not be%s%s",
+             s->aborted, s->failed, why != NULL ? ": " : "", why != NULL ? why : "");
+    s->done(s->arg, err, text);
+    sweep_free(s);
+}
+
+static void replace(char **to, const char *text)
+{
+    char *copy = mem_strdup(text);
+    mem_free(*to);
+    *to = copy;
+}
+
+static void journal_job_free(struct journal_job *j)
+{
+    s3_journal_free(&j->entries, j->n);
+    mem_free(j->state_dir);
+    mem_free(j->name);
+    mem_free(j->bucket);
+    mem_free(j);
+}
+
+static void journal_run(void *arg)
+{
+    struct journal_job *j = arg;
+    if (!j->tidy) {
+        s3_journal_left(j->state_dir, j->name, j->bucket, &j->entries, &j->n);
+        return;
+    }
+    for (size_t i = 0; i < j->n; i++)
+        if (j->entries[i].key == NULL) /* ended */
+            s3_journal_forget(&j->entries[i]);
+    s3_journal_tidy(j->state_dir);
+}
+
+static void journal_done(void *arg)
+{
+    struct journal_job *j = arg;
+    struct sweep *s = j->sweep;
+    bool tidy = j->tidy;
+    s->step = NULL;
+    if (!tidy) {
+        s->entries = j->entries;
+        s->nentries = j->n;
+        j->entries = NULL;
+        j->n = 0;
+    }
+    journal_job_free(j);
+    if (tidy)
+        end(s, GW_OK, NULL);
+    else
+        next_own(s);
+}
+
+static void journal_orphan(void *arg, bool ran)
+{
+    (void)ran;
+    journal_job_free(arg);
+}
+
+static const struct work_fns journal_fns = {
+    .run = journal_run, .done = journal_done, .orphan = journal_orphan};
+
+static void journal(struct sweep *s, bool tidy)
+{
+    struct journal_job *j = mem_zalloc(sizeof *j);
+    s->state = tidy ? SWEEP_TIDY : SWEEP_JOURNAL;
+    j->sweep = s;
+    j->tidy = tidy;
+    j->state_dir = mem_strdup(s->store->base.env.state_dir);
+    j->name = mem_strdup(s->store->base.name);
+    j->bucket = mem_strdup(s->store->conf->bucket);
+    if (tidy) {
+        j->entries = s->entries;
+        j->n = s->nentries;
+        s->entries = NULL;
+        s->nentries = 0;
+    }
+    s->step = work_start(s->store->base.env.loop, &journal_fns, j);
+}
+
+static void own_ended(void *arg, bool gone)
+{
+    struct sweep *s = arg;
+    s->step = NULL;
+    if (gone) {
+        mem_free(s->entries[s->at].key);
+        s->entries[s->at].key = NULL;
+        s->aborted++;
+    } else {
+        s->failed++;
+    }
+    s->at++;
+    next_own(s);
+}
+
+static void next_own(struct sweep *s)
+{
+    if (s->at == s->nentries) {
+        if (s->store->conf->sweep_age_h == 0)
+            journal(s, true);
+        else
+            next_page(s);
+        return;
+    }
+    s->state = SWEEP_OWN;
+    const struct s3_journal_entry *e = &s->entries[s->at];
+    s->step = s3_abort_start(s->store, e->key, e->upload_id, own_ended, s);
+}
+
+static int64_t too_old_s(const struct sweep *s)
+{
+    return s3_client_now_s(s->store->client) - (int64_t)s->store->conf->sweep_age_h * 3600;
+}
+
+static bool on_upload(void *arg, const struct s3_xml_item *item)
+{
+    struct sweep *s = arg;
+    if (item->upload_id == NULL || item->time_s == 0 || item->time_s > too_old_s(s) ||
+        item->key_len > S3_KEY_MAX || strlen(item->key) != item->key_len)
+        return true;
+    struct old *o = mem_zalloc(sizeof *o);
+    o->key = mem_strdup(item->key);
+    o->upload_id = mem_strdup(item->upload_id);
+    list_push(&s->old, &o->node);
+    return true;
+}
+
+static void page_done(void *arg, const struct s3_res *res)
+{
+    struct sweep *s = arg;
+    struct s3_xml_head head = {0};
+    s->step = NULL;
+    enum gw_err err = res->err;
+    if (err == GW_OK)
+        err = s3_xml_parse(S3_XML_UPLOADS, res->body, on_upload, s, &head);
+    if (err != GW_OK) {
+        s3_xml_head_free(&head);
+        /* A server without this listing has nothing for us to sweep. */
+        end(s, err == GW_UNSUPPORTED ? GW_OK : err, res->err != GW_OK ? res->text : "no XML");
+        return;
+    }
+    const char *key = head.token != NULL ? head.token : "";
+    const char *id = head.id_marker != NULL ? head.id_marker : "";
+    bool moved =
+        s->key_marker == NULL || strcmp(s->key_marker, key) != 0 || strcmp(s->id_marker, id) != 0;
+    s->truncated = head.truncated && moved && (*key != '\0' || *id != '\0');
+    replace(&s->key_marker, key);
+    replace(&s->id_marker, id);
+    s3_xml_head_free(&head);
+    next_old(s);
+}
+
+static void next_page(struct sweep *s)
+{
+    const char *prefix = s->store->conf->prefix;
+    struct s3_param query[5];
+    size_t n = 0;
+    if (s->key_marker != NULL && *s->key_marker != '\0')
+        query[n++] = (struct s3_param){"key-marker", s->key_marker};
+    query[n++] = (struct s3_param){"max-uploads", PAGE};
+    if (prefix != NULL && *prefix != '\0')
+        query[n++] = (struct s3_param){"prefix", prefix};
+    if (s->id_marker != NULL && *s->id_marker != '\0')
+        query[n++] = (struct s3_param){"upload-id-marker", s->id_marker};
+    query[n++] = (struct s3_param){"uploads", NULL};
+    s->state = SWEEP_PAGE;
+    const struct s3_req req = {.method = "GET", .query = query, .nquery = n};
+    s->step = s3_client_start(s->store->client, &req, page_done, s);
+}
+
+static void old_ended(void *arg, bool gone)
+{
+    struct sweep *s = arg;
+    s->step = NULL;
+    s->aborted += gone;
+    s->failed += !gone;
+    old_free(first_old(s));
+    next_old(s);
+}
+
+static bool on_part(void *arg, const struct s3_xml_item *item)
+{
+    struct sweep *s = arg;
+    s->active |= item->time_s > too_old_s(s);
+    return true;
+}
+
+static void list_parts(struct sweep *s);
+
+static void parts_done(void *arg, const struct s3_res *res)
+{
+    struct sweep *s = arg;
+    struct s3_xml_head head = {0};
+    const struct old *o = first_old(s);
+    s->step = NULL;
+    enum gw_err err = res->err;
+    if (err == GW_OK)
+        err = s3_xml_parse(S3_XML_PARTS, res->body, on_part, s, &head);
+    bool more = err == GW_OK && head.truncated && head.token != NULL && !s->active &&
+                (s->part_marker == NULL || strcmp(s->part_marker, head.token) != 0);
+    if (more)
+        replace(&s->part_marker, head.token);
+    s3_xml_head_free(&head);
+    if (more) {
+        list_parts(s);
+    } else if (err != GW_OK || s->active) {
+        old_free(first_old(s)); /* gone, not ours to read, or in use: left alone */
+        next_old(s);
+    } else {
+        s->state = SWEEP_OLD;
+        s->step = s3_abort_start(s->store, o->key, o->upload_id, old_ended, s);
+    }
+}
+
+/* An upload that began long ago may still be fed, by another gateway too. */
+static void list_parts(struct sweep *s)
+{
+    const struct old *o = first_old(s);
+    struct s3_param query[3] = {{"max-parts", PAGE}};
+    size_t n = 1;
+    if (s->part_marker != NULL)
+        query[n++] = (struct s3_param){"part-number-marker", s->part_marker};
+    query[n++] = (struct s3_param){"uploadId", o->upload_id};
+    s->state = SWEEP_PARTS;
+    const struct s3_req req = {.method = "GET", .key = o->key, .query = query, .nquery = n};
+    s->step = s3_client_start(s->store->client, &req, parts_done, s);
+}
+
+static void next_old(struct sweep *s)
+{
+    if (!list_empty(&s->old)) {
+        mem_free(s->part_marker);
+        s->part_marker = NULL;
+        s->active = false;
+        list_parts(s);
+    } else if (s->truncated) {
+        next_page(s);
+    } else {
+        journal(s, true);
+    }
+}
+
+struct op *s3_write_sweep(struct s3_store *store, backend_done_fn *done, void *arg)
+{
+    if (store->base.env.state_dir == NULL && store->conf->sweep_age_h == 0)
+        return NULL;
+    struct sweep *s = mem_zalloc(sizeof *s);
+    s->op.type = &sweep_type;
+    s->store = s3_store_ref(store);
+    s->done = done;
+    s->arg = arg;
+    list_init(&s->old);
+    journal(s, false);
+    return &s->op;
+}
