@@ -5,12 +5,14 @@
 
 #include "backends/s3/s3_cache.h"
 #include "backends/s3/s3_dir.h"
+#include "backends/s3/s3_file.h"
 #include "backends/s3/s3_ops.h"
 #include "backends/s3/s3_options.h"
 #include "backends/s3/s3_page.h"
 #include "backends/s3/s3_probe.h"
 #include "backends/s3/s3_rename.h"
 #include "backends/s3/s3_stat.h"
+#include "backends/s3/s3_write.h"
 #include "gateway/base/mem.h"
 
 /* ---- what the files of this folder share ---- */
@@ -138,6 +140,17 @@ static void view_free(struct fs *fs)
 
 static const struct fs_type view_type = {
     .name = "s3",
+    .open = s3_file_open,
+    .read_now = s3_file_read_now,
+    .read = s3_file_read,
+    .write_now = s3_file_write_now,
+    .write = s3_file_write,
+    .fsync = s3_file_fsync,
+    .fstat = s3_file_fstat,
+    .fsetstat = s3_file_fsetstat,
+    .close = s3_file_close,
+    .abort = s3_file_abort,
+    .copy = s3_file_copy,
     .stat = view_stat,
     .setstat = view_setstat,
     .opendir = view_opendir,
@@ -195,6 +208,11 @@ static struct op *store_probe(struct backend *b, backend_done_fn *done, void *ar
     return s3_probe_start((struct s3_store *)b, done, arg);
 }
 
+static struct op *store_sweep(struct backend *b, backend_done_fn *done, void *arg)
+{
+    return s3_write_sweep((struct s3_store *)b, done, arg);
+}
+
 static void store_free(struct backend *b)
 {
     struct s3_store *s = (struct s3_store *)b;
@@ -204,7 +222,7 @@ static void store_free(struct backend *b)
 }
 
 static const struct backend_type store_type = {
-    .view = store_view, .probe = store_probe, .free = store_free};
+    .view = store_view, .probe = store_probe, .sweep = store_sweep, .free = store_free};
 
 static enum gw_err store_make(const struct backend_env *env, const void *conf, struct backend **out,
                               struct gw_errmsg *msg)

@@ -148,7 +148,7 @@ const struct opt_spec s3_options[] = {
              "protect it."},
     NUMBER(stat_cache_ms, "1000", 0, 60000,
            "For how long what a listing said of a file answers a STAT; 0 = never."),
-    NUMBER(sweep_age_h, "24", 1, 8760,
+    NUMBER(sweep_age_h, "24", 0, 8760,
            "Multipart uploads below the prefix that are older are aborted at start."),
     {.key = NULL},
 };
