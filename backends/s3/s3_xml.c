@@ -112,6 +112,7 @@ struct parse {
     char parent[32]; /* the open element at depth 2 */
     enum field field;
     bool in_item, url; /* url: keys are percent-encoded */
+    bool mended;       /* the body held references that XML does not have */
     struct gw_buf text;
     struct gw_buf key, etag, id; /* of the item that is open */
     struct s3_xml_item item;
@@ -207,6 +208,49 @@ static int hex(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/*
+ * radosgw writes a control character of a key that it echoes (the prefix, the token) as "&#x01;",
+ * which XML 1.0 does not have. In a copy of the body such a reference becomes U+E001, and so on;
+ * unmend() turns a token back. GW_OK without a copy where there is none.
+ */
+static enum gw_err mend(struct gw_span body, struct gw_buf *out)
+{
+    static const char mark[] = "&#x";
+    size_t taken = 0;
+    for (size_t i = 0; i + 6 <= body.len; i++) {
+        const uint8_t *at = body.ptr + i;
+        if (at[0] != '&' || memcmp(at, mark, 3) != 0 || at[5] != ';')
+            continue;
+        int high = hex((char)at[3]);
+        int low = hex((char)at[4]);
+        if (high < 0 || high > 1 || low < 0)
+            continue;
+        const uint8_t stand_in[] = {0xee, 0x80, (uint8_t)(0x80 + high * 16 + low)};
+        gw_buf_put(out, body.ptr + taken, i - taken);
+        gw_buf_put(out, stand_in, sizeof stand_in);
+        taken = i + 6;
+        i += 5;
+    }
+    if (taken > 0)
+        gw_buf_put(out, body.ptr + taken, body.len - taken);
+    return out->failed;
+}
+
+static void unmend(char *s)
+{
+    char *to = s;
+    for (; *s != '\0'; s++) {
+        const uint8_t *at = (const uint8_t *)s;
+        if (at[0] == 0xee && at[1] == 0x80 && at[2] >= 0x80 && at[2] < 0xa0) {
+            *to++ = (char)(at[2] - 0x80);
+            s += 2;
+        } else {
+            *to++ = *s;
+        }
+    }
+    *to = '\0';
+}
+
 /* The text into `to`, decoded when the answer is encoded ('+' is a blank there). */
 static void take_key(struct parse *p, struct gw_buf *to)
 {
@@ -287,6 +331,8 @@ static void take_head(struct parse *p)
         break;
     case FIELD_TOKEN:
         take_string(p, &p->head->token);
+        if (p->mended)
+            unmend(p->head->token);
         break;
     case FIELD_TOKEN_KEY:
         take_key(p, &p->key);
@@ -388,6 +434,16 @@ static enum gw_err run(struct parse *p, struct gw_span body)
     p->parser = XML_ParserCreate(NULL);
     if (p->parser == NULL)
         return GW_NO_MEMORY;
+    struct gw_buf mended;
+    gw_buf_init(&mended, body.len);
+    if (mend(body, &mended) != GW_OK) {
+        XML_ParserFree(p->parser);
+        gw_buf_free(&mended);
+        return GW_NO_MEMORY;
+    }
+    p->mended = mended.len > 0;
+    if (p->mended)
+        body = gw_buf_span(&mended);
     gw_buf_init(&p->text, TEXT_MAX);
     gw_buf_init(&p->key, TEXT_MAX);
     gw_buf_init(&p->etag, TEXT_MAX);
@@ -400,6 +456,7 @@ static enum gw_err run(struct parse *p, struct gw_span body)
     if (rc != XML_STATUS_OK && p->err == GW_OK)
         p->err = XML_GetErrorCode(p->parser) == XML_ERROR_NO_MEMORY ? GW_NO_MEMORY : GW_BAD_MESSAGE;
     XML_ParserFree(p->parser);
+    gw_buf_free(&mended);
     gw_buf_free(&p->text);
     gw_buf_free(&p->key);
     gw_buf_free(&p->etag);
