@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,11 +13,13 @@
 
 #include "gateway/base/buf.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/utf8.h"
 
-#define LINE_MAX_BYTES  (16u * 1024u)
+#define LINE_MAX_BYTES  (64u * 1024u)
 #define QUEUE_MAX_BYTES (1024u * 1024u)
+#define CLOSE_WAIT_S    3
 
-enum log_level log_level_now = LOG_LVL_INFO;
+_Atomic(enum log_level) log_level_now = LOG_LVL_INFO;
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 static const int level_syslog[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_DEBUG};
@@ -39,35 +42,69 @@ static struct {
        .fd = STDERR_FILENO,
        .queue = {.max = QUEUE_MAX_BYTES}};
 
-static void write_all(int fd, const uint8_t *p, size_t n)
+/* False: some of it is lost (a full disk, a reader that went away). */
+static bool write_all(int fd, const uint8_t *p, size_t n)
 {
     while (n > 0) {
         ssize_t w = write(fd, p, n);
+        if (w < 0 && errno == EAGAIN) { /* somebody made our stderr non-blocking */
+            struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+            (void)poll(&pfd, 1, -1);
+            continue;
+        }
+        if (w < 0 && errno == EINTR)
+            continue;
         if (w <= 0)
-            return; /* nobody to tell */
+            return false;
         p += w;
         n -= (size_t)w;
     }
+    return true;
+}
+
+static uint64_t count_lines(const struct gw_buf *b)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < b->len; i++)
+        n += b->data[i] == '\n';
+    return n;
 }
 
 /* A syslog line starts with one byte that holds its level: the queue mixes levels. */
-static void emit(const struct log_conf *conf, int fd, const struct gw_buf *b)
+/* Returns how many lines are lost. */
+static uint64_t emit(const struct log_conf *conf, int fd, const struct gw_buf *b)
 {
-    if (conf->output != LOG_TO_SYSLOG) {
-        write_all(fd, b->data, b->len);
-        return;
-    }
+    if (conf->output != LOG_TO_SYSLOG)
+        return write_all(fd, b->data, b->len) ? 0 : count_lines(b);
     for (size_t at = 0; at < b->len;) {
         const uint8_t *nl = memchr(b->data + at, '\n', b->len - at);
         size_t end = nl == NULL ? b->len : (size_t)(nl - b->data);
         syslog(level_syslog[b->data[at] & 3], "%.*s", (int)(end - at - 1), b->data + at + 1);
         at = end + 1;
     }
+    return 0;
 }
 
 static int open_file(const char *path)
 {
     return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+}
+
+/* Opens log.path again, without the lock: the disk may be slow. Called and returns with the lock;
+ * only the writer and, after its end, log_close() change fd and path. */
+static void reopen(void)
+{
+    g.reopen = false;
+    pthread_mutex_unlock(&g.lock);
+    int fd = open_file(g.path);
+    int err = errno;
+    if (fd < 0) /* the old file serves on */
+        log_msg(LOG_LVL_ERROR, NULL, "log_reopen_failed", "%s: %s", g.path, strerrordesc_np(err));
+    pthread_mutex_lock(&g.lock);
+    if (fd >= 0) {
+        close(g.fd);
+        g.fd = fd;
+    }
 }
 
 static void *writer_main(void *unused)
@@ -79,14 +116,8 @@ static void *writer_main(void *unused)
     for (;;) {
         while (g.queue.len == 0 && !g.stopping && !g.reopen)
             pthread_cond_wait(&g.some, &g.lock);
-        if (g.reopen) {
-            g.reopen = false;
-            int fd = g.path == NULL ? -1 : open_file(g.path);
-            if (fd >= 0) {
-                close(g.fd);
-                g.fd = fd;
-            }
-        }
+        if (g.reopen)
+            reopen();
         if (g.queue.len == 0 && g.stopping)
             break;
         struct gw_buf full = g.queue;
@@ -96,15 +127,20 @@ static void *writer_main(void *unused)
         struct log_conf conf = g.conf;
         int fd = g.fd;
         pthread_mutex_unlock(&g.lock);
-        emit(&conf, fd, &full);
+        uint64_t lost = emit(&conf, fd, &full);
         mine = full;
         gw_buf_reset(&mine);
-        if (dropped > 0)
+        if (lost > 0)
+            lost +=
+                dropped; /* told when something gets through again, or a full disk has us spin */
+        else if (dropped > 0)
             log_msg(LOG_LVL_WARN, NULL, "log_dropped",
-                    "%llu lines did not fit the queue: the log's reader is too slow",
+                    "%llu lines did not fit the queue or could not be written",
                     (unsigned long long)dropped);
         pthread_mutex_lock(&g.lock);
+        g.dropped += lost;
     }
+    g.running = false; /* what comes from now on is written by who logs it */
     pthread_mutex_unlock(&g.lock);
     gw_buf_free(&mine);
     return NULL;
@@ -121,6 +157,12 @@ enum gw_err log_open(const struct log_conf *conf, struct gw_errmsg *msg)
     }
     log_close();
     pthread_mutex_lock(&g.lock);
+    if (g.running) { /* the old one hangs in a write */
+        pthread_mutex_unlock(&g.lock);
+        if (fd != STDERR_FILENO)
+            close(fd);
+        return gw_err_set(msg, GW_IO, "log: the reader of the old log is stuck");
+    }
     g.conf = *conf;
     g.conf.path = NULL;
     g.path = conf->output == LOG_TO_FILE ? mem_strdup(conf->path) : NULL;
@@ -149,10 +191,15 @@ void log_close(void)
     g.stopping = true;
     pthread_cond_signal(&g.some);
     pthread_mutex_unlock(&g.lock);
-    if (join)
-        pthread_join(g.writer, NULL);
+    if (join) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += CLOSE_WAIT_S;
+        /* A reader that does not read must not keep the process from ending. */
+        if (pthread_timedjoin_np(g.writer, NULL, &until) != 0)
+            return;
+    }
     pthread_mutex_lock(&g.lock);
-    g.running = false;
     if (g.path != NULL)
         close(g.fd);
     mem_free(g.path);
@@ -188,31 +235,29 @@ struct log_kv log_bool(const char *key, bool v)
     return (struct log_kv){.key = key, .kind = LOG_KV_BOOL, .u64 = v};
 }
 
-/* Bytes of the UTF-8 sequence at p that may stand in a log as they are; 0 = escape this byte. */
-static size_t plain_utf8(const uint8_t *p, size_t n)
+/* What a person could be fooled by is written as its number: \xHH for a byte that is not UTF-8,
+ * \u{HHHH} for a character. JSON has \uHHHH for both. */
+static void put_escaped(struct gw_buf *b, enum log_format f, uint32_t c, bool is_byte)
 {
-    if (p[0] < 0x80)
-        return p[0] >= 0x20 && p[0] != 0x7f && p[0] != '"' && p[0] != '\\' ? 1 : 0;
-    size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || len > n)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    /* C1 controls, bidirectional overrides and line separators can forge what a terminal shows. */
-    if (p[0] == 0xc2 && p[1] < 0xa0)
-        return 0;
-    if (p[0] == 0xe2 && (p[1] == 0x80 || p[1] == 0x81) && p[2] >= 0xa6 && p[2] <= 0xaf)
-        return 0;
-    if (p[0] == 0xe2 && p[1] == 0x80 && p[2] == 0xa8)
-        return 0;
-    return len;
+    if (c == '"' || c == '\\')
+        gw_buf_printf(b, "\\%c", (int)c);
+    else if (c == '\n')
+        gw_buf_put_text(b, "\\n");
+    else if (f == LOG_JSON && c > 0xffff)
+        gw_buf_printf(b, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10), 0xdc00 + (c & 0x3ff));
+    else if (f == LOG_JSON)
+        gw_buf_printf(b, "\\u%04x", c);
+    else if (is_byte || c < 0x80)
+        gw_buf_printf(b, "\\x%02x", c);
+    else
+        gw_buf_printf(b, "\\u{%x}", c);
 }
 
-/* Text writes other bytes as \xHH; JSON as \u00HH, so that the line stays valid JSON. */
+static bool is_plain(uint32_t c)
+{
+    return c != '"' && c != '\\' && utf8_printable(c);
+}
+
 static void put_quoted(struct gw_buf *b, enum log_format f, const char *s, size_t n)
 {
     bool cut = n > LOG_VALUE_MAX;
@@ -221,19 +266,13 @@ static void put_quoted(struct gw_buf *b, enum log_format f, const char *s, size_
     gw_buf_put_u8(b, '"');
     for (size_t i = 0; i < n;) {
         const uint8_t *p = (const uint8_t *)s + i;
-        size_t take = plain_utf8(p, n - i);
-        if (take > 0) {
-            gw_buf_put(b, p, take);
-            i += take;
-            continue;
-        }
-        if (*p == '"' || *p == '\\')
-            gw_buf_printf(b, "\\%c", *p);
-        else if (*p == '\n')
-            gw_buf_put_text(b, "\\n");
+        uint32_t c = *p;
+        size_t len = utf8_decode(p, n - i, &c);
+        if (len > 0 && is_plain(c))
+            gw_buf_put(b, p, len);
         else
-            gw_buf_printf(b, f == LOG_JSON ? "\\u00%02x" : "\\x%02x", *p);
-        i++;
+            put_escaped(b, f, c, len == 0);
+        i += len == 0 ? 1 : len;
     }
     if (cut)
         gw_buf_put_text(b, "...");
@@ -245,8 +284,8 @@ static bool is_bare(const char *s, size_t n)
     if (n == 0 || n > LOG_VALUE_MAX)
         return false;
     for (size_t i = 0; i < n; i++) {
-        const uint8_t *p = (const uint8_t *)s + i;
-        if (*p >= 0x80 || *p == ' ' || *p == '=' || plain_utf8(p, 1) == 0)
+        uint8_t c = (uint8_t)s[i];
+        if (c >= 0x80 || c == ' ' || c == '=' || !is_plain(c))
             return false;
     }
     return true;
@@ -313,6 +352,25 @@ static void put_head(struct gw_buf *b, const struct log_conf *conf, enum log_lev
         gw_buf_printf(b, "%s.%03ldZ %s %s", when, ts.tv_nsec / 1000000, level_names[lvl], event);
 }
 
+struct line {
+    enum log_level lvl;
+    const struct log_ctx *ctx;
+    const char *event;
+    const struct log_kv *kv;
+    size_t nkv;
+};
+
+static void put_line(struct gw_buf *b, const struct log_conf *conf, const struct line *l)
+{
+    put_head(b, conf, l->lvl, l->event);
+    put_ctx(b, conf->format, l->ctx);
+    for (size_t i = 0; i < l->nkv; i++)
+        put_kv(b, conf->format, &l->kv[i]);
+    if (conf->format == LOG_JSON)
+        gw_buf_put_u8(b, '}');
+    gw_buf_put_u8(b, '\n');
+}
+
 void log_write(enum log_level lvl, const struct log_ctx *ctx, const char *event,
                const struct log_kv *kv, size_t nkv)
 {
@@ -323,21 +381,24 @@ void log_write(enum log_level lvl, const struct log_ctx *ctx, const char *event,
     pthread_mutex_unlock(&g.lock);
     struct gw_buf line;
     gw_buf_init(&line, LINE_MAX_BYTES);
-    put_head(&line, &conf, lvl, event);
-    put_ctx(&line, conf.format, ctx);
-    for (size_t i = 0; i < nkv; i++)
-        put_kv(&line, conf.format, &kv[i]);
-    if (conf.format == LOG_JSON)
-        gw_buf_put_u8(&line, '}');
-    gw_buf_put_u8(&line, '\n');
+    put_line(&line, &conf, &(struct line){lvl, ctx, event, kv, nkv});
+    if (line.failed != GW_OK) { /* an event must not vanish because its values are long */
+        gw_buf_reset(&line);
+        const struct log_kv why = log_str("values", "too long");
+        put_line(&line, &conf, &(struct line){lvl, NULL, event, &why, 1});
+    }
     pthread_mutex_lock(&g.lock);
     if (line.failed != GW_OK || (g.running && line.len > g.queue.max - g.queue.len)) {
         g.dropped++;
     } else if (g.running) {
         gw_buf_put(&g.queue, line.data, line.len);
+        if (g.queue.failed != GW_OK) {
+            g.queue.failed = GW_OK;
+            g.dropped++;
+        }
         pthread_cond_signal(&g.some);
     } else {
-        emit(&g.conf, g.fd, &line);
+        (void)emit(&g.conf, g.fd, &line);
     }
     pthread_mutex_unlock(&g.lock);
     gw_buf_free(&line);

@@ -45,12 +45,13 @@ struct log_conf {
         *path; /* LOG_TO_FILE: opened for append, reopened by log_reopen() (SIGHUP, logrotate) */
 };
 
-extern enum log_level log_level_now;
+extern _Atomic(enum log_level) log_level_now;
 
 /* Errors: GW_IO with *msg when the file cannot be opened; what was in force stays. */
 enum gw_err log_open(const struct log_conf *conf, struct gw_errmsg *msg);
 void log_reopen(void);
-void log_close(void); /* writes what is queued and stops the thread; stderr serves again */
+/* Writes what is queued and stops the thread; stderr serves again. Waits 3 s for a stuck reader. */
+void log_close(void);
 
 struct log_kv log_str(const char *key, const char *value);
 struct log_kv log_bytes(const char *key, const void *p, size_t n);
