@@ -116,22 +116,28 @@ void gw_buf_put_text(struct gw_buf *b, const char *s)
 
 void gw_buf_printf(struct gw_buf *b, const char *fmt, ...)
 {
-    va_list ap;
-    va_start(ap, fmt);
     char small[256];
+    va_list ap;
     va_list again;
+    va_start(ap, fmt);
     va_copy(again, ap);
     int n = vsnprintf(small, sizeof small, fmt, ap);
-    if (n >= 0 && (size_t)n < sizeof small) {
+    if (n < 0) {
+        b->failed = b->failed != GW_OK ? b->failed : GW_INTERNAL;
+    } else if ((size_t)n < sizeof small) {
         gw_buf_put(b, small, (size_t)n);
-    } else if (n >= 0) {
-        uint8_t *to = gw_buf_reserve(b, (size_t)n + 1);
-        if (to != NULL) {
-            vsnprintf((char *)to, (size_t)n + 1, fmt, again);
-            b->len += (size_t)n;
+    } else if (b->failed == GW_OK && (size_t)n > b->max - b->len) {
+        b->failed = GW_TOO_LARGE;
+    } else if (b->failed == GW_OK) {
+        /* Not into the buffer: the NUL may be what no longer fits. */
+        char *large = mem_try_alloc((size_t)n + 1);
+        if (large == NULL) {
+            b->failed = GW_NO_MEMORY;
+        } else {
+            vsnprintf(large, (size_t)n + 1, fmt, again);
+            gw_buf_put(b, large, (size_t)n);
+            mem_free(large);
         }
-    } else {
-        b->failed = GW_INTERNAL;
     }
     va_end(again);
     va_end(ap);
