@@ -40,6 +40,8 @@ struct op *deadline_start(struct loop *l, uint64_t after_ms, loop_fn *fn, void *
     uv_timer_init(loop_uv(l), &d->timer);
     d->timer.data = d;
     uv_update_time(loop_uv(l));
-    uv_timer_start(&d->timer, fire, after_ms, 0);
+    /* At least 1: libuv runs a timer of 0 ms that a timer starts in the same pass, and two that
+     * start each other would hold the loop for ever. */
+    uv_timer_start(&d->timer, fire, after_ms == 0 ? 1 : after_ms, 0);
     return &d->op;
 }

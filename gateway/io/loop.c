@@ -62,10 +62,12 @@ struct op *loop_defer(struct loop *l, loop_fn *fn, void *arg)
     return &d->op;
 }
 
-static void run_posted(uv_async_t *async)
+/* False: there was nothing. */
+static bool run_posted(uv_async_t *async)
 {
     struct loop *l = async->data;
     struct list mine;
+    bool some;
     list_init(&mine);
     uv_mutex_lock(&l->lock);
     while (!list_empty(&l->posted)) {
@@ -74,12 +76,19 @@ static void run_posted(uv_async_t *async)
         list_push(&mine, n);
     }
     uv_mutex_unlock(&l->lock);
+    some = !list_empty(&mine);
     while (!list_empty(&mine)) {
         struct deferred *d = LIST_ENTRY(list_first(&mine), struct deferred, node);
         list_remove(&d->node);
         d->fn(d->arg);
         mem_free(d);
     }
+    return some;
+}
+
+static void on_async(uv_async_t *async)
+{
+    (void)run_posted(async);
 }
 
 void loop_post(struct loop *l, loop_fn *fn, void *arg)
@@ -100,7 +109,7 @@ enum gw_err loop_new(struct loop **out)
         mem_free(l);
         return GW_IO;
     }
-    if (uv_async_init(&l->uv, &l->async, run_posted) != 0) {
+    if (uv_async_init(&l->uv, &l->async, on_async) != 0) {
         uv_loop_close(&l->uv);
         mem_free(l);
         return GW_IO;
@@ -121,9 +130,11 @@ void loop_free(struct loop **lp)
     *lp = NULL;
     if (l == NULL)
         return;
-    uv_run(&l->uv, UV_RUN_DEFAULT);
-    run_posted(&l->async);
-    uv_run(&l->uv, UV_RUN_DEFAULT);
+    /* What is posted may start something, and what finishes may post: until both are quiet. A
+     * uv_stop() from before ends a run early, and is spent by it. */
+    do {
+        uv_run(&l->uv, UV_RUN_DEFAULT);
+    } while (run_posted(&l->async) || uv_loop_alive(&l->uv));
     uv_close((uv_handle_t *)&l->idle, NULL);
     uv_close((uv_handle_t *)&l->async, NULL);
     uv_run(&l->uv, UV_RUN_DEFAULT);

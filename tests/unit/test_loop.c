@@ -1,0 +1,229 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/io/deadline.h"
+#include "gateway/io/loop.h"
+#include "gateway/io/work.h"
+
+static struct loop *loop;
+static char trace[256];
+
+static void note(void *arg)
+{
+    size_t n = strlen(trace);
+    snprintf(trace + n, sizeof trace - n, "%s", (const char *)arg);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    trace[0] = '\0';
+    assert_int_equal(loop_new(&loop), GW_OK);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    loop_free(&loop);
+    assert_null(loop);
+    loop_free(&loop); /* NULL is fine */
+    return 0;
+}
+
+static char A[] = "a", B[] = "b", C[] = "c";
+
+static void test_defer(void **state)
+{
+    (void)state;
+    loop_defer(loop, note, A);
+    struct op *b = loop_defer(loop, note, B);
+    loop_defer(loop, note, C);
+    assert_string_equal(trace, "");
+    op_cancel(&b);
+    assert_null(b);
+    op_cancel(&b);
+    loop_turn(loop);
+    assert_string_equal(trace, "ac");
+    loop_poll(loop);
+    assert_string_equal(trace, "ac");
+}
+
+static struct op *victim;
+
+static void defer_more(void *arg)
+{
+    note(arg);
+    loop_defer(loop, note, B);
+}
+
+static void cancel_victim(void *arg)
+{
+    note(arg);
+    op_cancel(&victim);
+}
+
+/* What a deferred call defers runs a turn later; what it cancels does not run at all. */
+static void test_defer_in_a_deferred_call(void **state)
+{
+    (void)state;
+    loop_defer(loop, defer_more, A);
+    loop_turn(loop);
+    assert_string_equal(trace, "a");
+    loop_turn(loop);
+    assert_string_equal(trace, "ab");
+    loop_defer(loop, cancel_victim, C);
+    victim = loop_defer(loop, note, A);
+    loop_turn(loop);
+    loop_poll(loop);
+    assert_string_equal(trace, "abc");
+}
+
+static struct op *next_turn;
+
+static void again(void *arg)
+{
+    (*(unsigned *)arg)++;
+    next_turn = loop_defer(loop, again, arg);
+}
+
+static void stop(void *arg)
+{
+    (void)arg;
+    loop_stop(loop);
+}
+
+/* Something that defers itself for ever starves neither timers nor posts. */
+static void test_defer_does_not_starve(void **state)
+{
+    (void)state;
+    unsigned turns = 0;
+    next_turn = loop_defer(loop, again, &turns);
+    deadline_start(loop, 5, stop, NULL);
+    loop_run(loop);
+    assert_true(turns > 1);
+    loop_post(loop, stop, NULL);
+    loop_run(loop);
+    op_cancel(&next_turn);
+}
+
+enum { POSTS = 1000, POSTERS = 4 };
+static unsigned got[POSTERS];
+
+struct post {
+    unsigned who, i;
+};
+
+static void take_post(void *arg)
+{
+    struct post *p = arg;
+    assert_int_equal(got[p->who], p->i); /* in order */
+    got[p->who]++;
+    mem_free(p);
+}
+
+static void *poster(void *arg)
+{
+    for (unsigned i = 0; i < POSTS; i++) {
+        struct post *p = mem_zalloc(sizeof *p);
+        *p = (struct post){*(unsigned *)arg, i};
+        loop_post(loop, take_post, p);
+    }
+    return NULL;
+}
+
+static void test_post(void **state)
+{
+    (void)state;
+    pthread_t t[POSTERS];
+    unsigned id[POSTERS];
+    memset(got, 0, sizeof got);
+    for (unsigned i = 0; i < POSTERS; i++) {
+        id[i] = i;
+        pthread_create(&t[i], NULL, poster, &id[i]);
+    }
+    for (unsigned i = 0; i < POSTERS; i++)
+        while (got[i] < POSTS)
+            loop_turn(loop);
+    for (unsigned i = 0; i < POSTERS; i++)
+        pthread_join(t[i], NULL);
+}
+
+static void work_nothing(void *job)
+{
+    (void)job;
+}
+
+static void work_posts(void *job)
+{
+    loop_post(loop, note, job);
+}
+
+static void work_orphan(void *job, bool ran)
+{
+    (void)ran;
+    note(job);
+}
+
+static void start_work(void *arg)
+{
+    static const struct work_fns fns = {work_nothing, work_posts, work_orphan};
+    (void)work_start(loop, &fns, arg);
+}
+
+/* loop_free() with posts that start work that posts again: everything runs, nothing leaks. */
+static void test_free_runs_what_is_left(void **state)
+{
+    (void)state;
+    struct loop *keep = loop;
+    loop_post(loop, start_work, A);
+    loop_defer(loop, note, B);
+    loop_free(&keep);
+    assert_string_equal(trace, "ba");
+    assert_int_equal(loop_new(&loop), GW_OK);
+}
+
+/* A stop that nobody ran into does not end loop_free() early. */
+static void test_free_after_stop(void **state)
+{
+    (void)state;
+    struct loop *keep = loop;
+    deadline_start(loop, 1, note, A);
+    loop_stop(loop);
+    loop_free(&keep);
+    assert_string_equal(trace, "a");
+    assert_int_equal(loop_new(&loop), GW_OK);
+}
+
+static void test_run_again(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        loop_defer(loop, stop, NULL);
+        loop_run(loop);
+    }
+    assert_true(loop_uv(loop) != NULL);
+    assert_true(loop_now_ms(loop) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_defer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_defer_in_a_deferred_call, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_defer_does_not_starve, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_post, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_free_runs_what_is_left, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_free_after_stop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_run_again, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
