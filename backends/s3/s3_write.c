@@ -26,7 +26,7 @@ struct write_op {
     void *arg;
 };
 
-static void pump(void *arg);
+static void pump(struct writer *w);
 
 struct writer *s3_writer_of(struct s3_file *f)
 {
@@ -44,10 +44,17 @@ static struct budget *budget_of(const struct writer *w)
     return w->store->base.env.budget;
 }
 
+static void turn(void *arg)
+{
+    struct writer *w = arg;
+    w->turn = NULL;
+    pump(w);
+}
+
 static void wake(struct writer *w)
 {
     if (w->turn == NULL)
-        w->turn = loop_defer(loop_of(w), pump, w);
+        w->turn = loop_defer(loop_of(w), turn, w);
 }
 
 void s3_writer_fail(struct writer *w, enum gw_err err, const char *text)
@@ -237,10 +244,8 @@ static const struct op_type write_type = {"s3_write", write_cancel};
 
 /* Places what waits and answers one write: its done may end the writer. The others follow on the
  * next turn. */
-static void pump(void *arg)
+static void pump(struct writer *w)
 {
-    struct writer *w = arg;
-    op_cancel(&w->turn);
     struct write_op *ready = NULL;
     uint32_t parts;
     do {
