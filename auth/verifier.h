@@ -100,6 +100,8 @@ extern const char *const auth_method_list[]; /* auth_method_names, NULL-terminat
      .offset = offsetof(struct verifier_common, methods),                                          \
      .names = auth_method_list,                                                                    \
      .help = "Ask this verifier for these methods only. None: for all."},                          \
+        {.key = "dialect", .flags = OPT_LATER}, {.key = "cache_s", .flags = OPT_LATER},            \
+        {.key = "retries", .flags = OPT_LATER},                                                    \
     {                                                                                              \
         .key = "timeout_ms", .type = OPT_U32,                                                      \
         .offset = offsetof(struct verifier_common, timeout_ms), .dflt = "5000", .min = 10,         \

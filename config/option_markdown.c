@@ -8,8 +8,14 @@
  * chooses itself stand as NAME, elements of a list as [].
  */
 
-static void write_table(struct gw_buf *out, const struct opt_spec *tab,
-                        const struct opt_kinds *kinds, const char *path, const char *help);
+struct section {
+    const char *path, *help;
+    const struct opt_kind *kind; /* which type it belongs to; NULL = to each */
+    bool is_kind;                /* it is the type's own: "type" is among its keys */
+};
+
+static void write_section(struct gw_buf *out, const struct opt_spec *tab,
+                          const struct opt_kinds *kinds, const struct section *s);
 
 static bool has_own_section(const struct opt_spec *row)
 {
@@ -114,54 +120,54 @@ static void write_later(struct gw_buf *out, const struct opt_spec *tab)
         gw_buf_put_text(out, ".\n\n");
 }
 
-static void write_kinds(struct gw_buf *out, const struct opt_spec *row,
+static void write_kinds(struct gw_buf *out, const struct opt_kinds *mine,
                         const struct opt_kinds *kinds, const char *path)
 {
-    const struct opt_kinds *mine = &kinds[row->slot];
     for (size_t i = 0; i < mine->n; i++) {
         const struct opt_kind *kind = &mine->v[i];
-        gw_buf_printf(out, "## `%s`, type `%s`\n\n%s\n\n", path, kind->name,
-                      kind->help == NULL ? "" : kind->help);
-        write_rows(out, kind->tab, kind->name);
-        write_later(out, kind->tab);
-        for (const struct opt_spec *sub = kind->tab; sub->key != NULL; sub++)
-            if ((sub->flags & OPT_LATER) == 0 && sub->type == OPT_OBJECT)
-                write_table(out, sub->sub, kinds, option_path_key(path, sub->key).s, sub->help);
+        struct section own = {.path = path, .help = kind->help, .kind = kind, .is_kind = true};
+        write_section(out, kind->tab, kinds, &own);
     }
 }
 
 static void write_sub(struct gw_buf *out, const struct opt_spec *row, const struct opt_kinds *kinds,
-                      const char *parent)
+                      const struct section *parent)
 {
-    struct option_path path = option_path_key(parent, row->key);
+    struct option_path path = option_path_key(parent->path, row->key);
     bool is_list = row->type == OPT_LIST || row->type == OPT_KIND_LIST;
     bool is_map = row->type == OPT_MAP || row->type == OPT_KIND_MAP;
     if (is_list)
         snprintf(path.s + strlen(path.s), sizeof path.s - strlen(path.s), "[]");
     else if (is_map)
         path = option_path_key(path.s, "NAME");
+    struct section sub = {.path = path.s, .help = row->help, .kind = parent->kind};
     if (row->sub != NULL)
-        write_table(out, row->sub, kinds, path.s, row->help);
+        write_section(out, row->sub, kinds, &sub);
     else
-        write_kinds(out, row, kinds, path.s);
+        write_kinds(out, &kinds[row->slot], kinds, path.s);
 }
 
-static void write_table(struct gw_buf *out, const struct opt_spec *tab,
-                        const struct opt_kinds *kinds, const char *path, const char *help)
+static void write_body(struct gw_buf *out, const struct opt_spec *tab,
+                       const struct opt_kinds *kinds, const struct section *s)
 {
-    gw_buf_printf(out, "## `%s`\n\n%s\n\n", path, help == NULL ? "" : help);
-    write_rows(out, tab, NULL);
+    write_rows(out, tab, s->is_kind ? s->kind->name : NULL);
     write_later(out, tab);
     for (const struct opt_spec *row = tab; row->key != NULL; row++)
         if ((row->flags & OPT_LATER) == 0 && has_own_section(row))
-            write_sub(out, row, kinds, path);
+            write_sub(out, row, kinds, s);
+}
+
+static void write_section(struct gw_buf *out, const struct opt_spec *tab,
+                          const struct opt_kinds *kinds, const struct section *s)
+{
+    gw_buf_printf(out, "## `%s`", s->path);
+    if (s->kind != NULL)
+        gw_buf_printf(out, ", type `%s`", s->kind->name);
+    gw_buf_printf(out, "\n\n%s\n\n", s->help == NULL ? "" : s->help);
+    write_body(out, tab, kinds, s);
 }
 
 void options_markdown(const struct opt_spec *tab, const struct opt_kinds *kinds, struct gw_buf *out)
 {
-    write_rows(out, tab, NULL);
-    write_later(out, tab);
-    for (const struct opt_spec *row = tab; row->key != NULL; row++)
-        if ((row->flags & OPT_LATER) == 0 && has_own_section(row))
-            write_sub(out, row, kinds, "");
+    write_body(out, tab, kinds, &(struct section){.path = ""});
 }

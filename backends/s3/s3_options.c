@@ -150,5 +150,6 @@ const struct opt_spec s3_options[] = {
            "For how long what a listing said of a file answers a STAT; 0 = never."),
     NUMBER(sweep_age_h, "24", 0, 8760,
            "Multipart uploads below the prefix that are older are aborted at start."),
+    {.key = "checksum", .flags = OPT_LATER},
     {.key = NULL},
 };
