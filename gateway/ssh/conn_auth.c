@@ -110,11 +110,14 @@ static void log_failure(struct conn *c, const char *method, const char *why, con
               log_u64("attempt", c->login->attempts + 1));
 }
 
-/* Counts, logs and refuses `held`: at once, or after the delay that guessing is to cost. */
+/* Counts, logs and refuses `held`: at once, or failure_delay_ms after it came. The delay makes
+ * guessing slow, and hides how long the verifiers took to say no. */
 static void refuse(struct conn *c, const char *method, const char *why, const char *verifier,
                    bool delay)
 {
-    uint32_t ms = c->settings->auth.failure_delay_ms;
+    uint64_t ms = c->settings->auth.failure_delay_ms;
+    uint64_t took = loop_now_ms(c->env->loop) - c->login->held_ms;
+    ms = ms > took ? ms - took : 0;
     log_failure(c, method, why, verifier);
     if (too_many(c))
         return;
@@ -428,6 +431,7 @@ static void auth_request(struct conn *c, ssh_message m)
 {
     struct conn_login *in = c->login;
     in->held = m;
+    in->held_ms = loop_now_ms(c->env->loop);
     in->explained++;
     op_cancel(&in->swallow);
     if (!in->service) {

@@ -33,6 +33,7 @@ enum conn_state {
 /* The login. Freed of its secrets and messages as soon as it is over. */
 struct conn_login {
     ssh_message held;   /* the request that waits for its answer */
+    uint64_t held_ms;   /* when it came */
     ssh_message kept;   /* an earlier request: libssh refuses through it what it swallowed */
     struct op *op;      /* the verifier, or the delay of a refusal */
     struct op *swallow; /* the time after which a packet without a message counts as swallowed */
