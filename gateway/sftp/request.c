@@ -63,6 +63,18 @@ void request_drop(struct request **rp)
     release(r);
 }
 
+const struct fs_attr *request_create_attr(const struct request *r, struct fs_attr *attr)
+{
+    attr->set &= ~(uint32_t)FS_ATTR_SIZE;
+    if (!(r->granted & PERM_CHMOD))
+        attr->mode &= 0777u; /* the usual bits belong to creating */
+    if (!(r->granted & PERM_CHOWN))
+        attr->set &= ~(uint32_t)FS_ATTR_OWNER;
+    if (!(r->granted & PERM_CHTIMES))
+        attr->set &= ~(uint32_t)(FS_ATTR_ATIME | FS_ATTR_MTIME);
+    return attr->set == 0 ? NULL : attr;
+}
+
 void request_done(void *arg, const struct fs_res *res)
 {
     struct request *r = arg;

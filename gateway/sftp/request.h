@@ -63,6 +63,10 @@ struct request *request_new(struct sftpd *s, const struct rows_row *row, uint32_
 /* Unanswered: cancels its op, and is gone. */
 void request_drop(struct request **rp);
 
+/* What a new file or folder is to be like, less what r may not set: owner, times, set-id bits. Its
+ * size is a hint of what will come, not a wish. NULL = nothing is left. */
+const struct fs_attr *request_create_attr(const struct request *r, struct fs_attr *attr);
+
 /* The done callback of every op of a request; r->then is what goes on. */
 void request_done(void *arg, const struct fs_res *res);
 

@@ -34,6 +34,9 @@ static uint32_t attr_perms(const struct wire_req *q)
 
 static uint32_t setstat_perms(const struct wire_req *q)
 {
+    /* Setting nothing only tells whether the path exists. */
+    if (q->u.attr.set == 0)
+        return PERM_LIST;
     return attr_perms(q) | (q->u.attr.set & FS_ATTR_SIZE ? (uint32_t)PERM_OVERWRITE : 0u);
 }
 
@@ -49,7 +52,7 @@ static const struct rows_row requests[] = {
      .shape = WIRE_OPEN,
      .changes = true,
      .perms_of = open_perms,
-     .wish = PERM_OVERWRITE,
+     .wish = PERM_OVERWRITE | PERM_CHMOD | PERM_CHOWN | PERM_CHTIMES,
      .run = run_open},
     {.type = FXP_CLOSE,
      .name = "close",
@@ -112,6 +115,7 @@ static const struct rows_row requests[] = {
      .changes = true,
      .at = ROWS_AT_PARENT,
      .perms = PERM_CREATE_DIRS,
+     .wish = PERM_CHMOD | PERM_CHOWN | PERM_CHTIMES,
      .run = run_mkdir},
     {.type = FXP_RMDIR,
      .name = "rmdir",

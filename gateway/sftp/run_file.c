@@ -53,8 +53,6 @@ static void open_done(struct request *r, const struct fs_res *res)
 void run_open(struct request *r)
 {
     uint32_t flags = r->q.u.open.flags;
-    struct fs_attr *attr = &r->q.u.open.attr;
-    attr->set &= ~(uint32_t)FS_ATTR_SIZE; /* a hint of what will come, not a wish to make it so */
     if ((flags & FS_EXCL) && !(flags & FS_CREATE)) {
         request_status(r, GW_BAD_ARG, "EXCL without CREAT");
         return;
@@ -67,7 +65,8 @@ void run_open(struct request *r)
     if (only_new(r))
         flags |= FS_EXCL;
     r->then = open_done;
-    r->op = fs_open(r->s->fs, r->path[0], flags, attr->set == 0 ? NULL : attr, request_done, r);
+    r->op = fs_open(r->s->fs, r->path[0], flags, request_create_attr(r, &r->q.u.open.attr),
+                    request_done, r);
 }
 
 static void log_end(struct sftpd *s, const char *event, const struct handle *h, const char *result)

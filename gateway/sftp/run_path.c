@@ -88,10 +88,8 @@ void run_remove(struct request *r)
 
 void run_mkdir(struct request *r)
 {
-    struct fs_attr attr = r->q.u.attr;
-    attr.set &= ~(uint32_t)FS_ATTR_SIZE;
     r->then = change_done;
-    r->op = fs_mkdir(r->s->fs, r->path[0], attr.set == 0 ? NULL : &attr, request_done, r);
+    r->op = fs_mkdir(r->s->fs, r->path[0], request_create_attr(r, &r->q.u.attr), request_done, r);
 }
 
 void run_rmdir(struct request *r)

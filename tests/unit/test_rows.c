@@ -72,6 +72,7 @@ enum asked {
     TIMES,
     TRUNCATE,
     LCHMOD,
+    SET_NOTHING,
     SYMLINK,
     HARDLINK,
     READLINK,
@@ -83,8 +84,8 @@ enum asked {
 static const char *const names[REQUESTS] = {
     "open read", "open new", "overwrite", "open to change", "open both", "list",     "stat",
     "lstat",     "remove",   "rmdir",     "mkdir",          "rename",    "rename d", "posix over",
-    "posix",     "chmod",    "chown",     "times",          "truncate",  "lchmod",   "symlink",
-    "hardlink",  "readlink", "statvfs",   "realpath",
+    "posix",     "chmod",    "chown",     "times",          "truncate",  "lchmod",   "set nothing",
+    "symlink",   "hardlink", "readlink",  "statvfs",        "realpath",
 };
 
 static void put(struct sftp_peer *p, enum asked what)
@@ -151,6 +152,9 @@ static void put(struct sftp_peer *p, enum asked what)
     case LCHMOD:
         sftp_peer_put(p, FXP_EXTENDED, "ssuu", "lsetstat@openssh.com", "/a", Q(ATTR_MODE), Q(0600));
         break;
+    case SET_NOTHING:
+        sftp_peer_put(p, FXP_SETSTAT, "su", "/a", none);
+        break;
     case SYMLINK:
         sftp_peer_put(p, FXP_SYMLINK, "ss", "a", "/l");
         break;
@@ -193,6 +197,7 @@ static void test_needed(void **state)
         [TIMES] = PERM_CHTIMES,
         [TRUNCATE] = PERM_OVERWRITE,
         [LCHMOD] = PERM_CHMOD,
+        [SET_NOTHING] = PERM_LIST,
         [SYMLINK] = PERM_CREATE_SYMLINKS,
         [HARDLINK] = PERM_CREATE_SYMLINKS,
         [READLINK] = PERM_LIST,
@@ -286,6 +291,46 @@ static void test_attributes_by_handle(void **state)
     sftp_peer_free(&p);
 }
 
+/* What a new file is given at its OPEN is no way around chmod, chown and chtimes. */
+static void test_attributes_at_creation(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t perms, mode;
+        bool owned, dated;
+    } rows[] = {
+        {PERM_UPLOAD | PERM_CREATE_DIRS, 0755, false, false},
+        {PERM_UPLOAD | PERM_CREATE_DIRS | PERM_CHMOD, 06755, false, false},
+        {PERM_UPLOAD | PERM_CREATE_DIRS | PERM_CHOWN, 0755, true, false},
+        {PERM_UPLOAD | PERM_CREATE_DIRS | PERM_CHTIMES, 0755, false, true},
+        {PERM_ALL, 06755, true, true},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct sftp_peer *p = client(rows[i].perms, rows[i].perms);
+        struct sftp_reply r;
+        struct fs_attr a;
+        const uint64_t set = ATTR_UIDGID | ATTR_MODE | ATTR_TIMES;
+        sftp_peer_put(p, FXP_OPEN, "suuuuuuu", "/new", Q(WRITE | CREAT), set, Q(77), Q(77),
+                      Q(0106755), Q(99), Q(99));
+        sftp_peer_wait(p, &r);
+        assert_int_equal(r.type, FXP_HANDLE);
+        struct gw_span h = gw_rd_str(&r.body, 256);
+        assert_int_equal(SFTP_PEER_ASK(p, FXP_CLOSE, "x", h), FX_OK);
+        assert_int_equal(SFTP_PEER_ASK(p, FXP_MKDIR, "suuuuuu", "/dir", set, Q(77), Q(77),
+                                       Q(046755), Q(99), Q(99)),
+                         FX_OK);
+        for (int dir = 0; dir < 2; dir++) {
+            assert_int_equal(sync_stat(p->raw, dir ? "/dir" : "/new", true, &a), GW_OK);
+            assert_int_equal(a.mode, rows[i].mode);
+            if (!dir || !rows[i].owned)
+                assert_int_equal(a.uid == 77, rows[i].owned);
+            if (!dir || !rows[i].dated) /* a store may not give folders more than a mode */
+                assert_int_equal(a.mtime_s == 99, rows[i].dated);
+        }
+        sftp_peer_free(&p);
+    }
+}
+
 int main(void)
 {
     log_level_now = LOG_LVL_ERROR;
@@ -295,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_whose_folder),
         cmocka_unit_test(test_read_only_mount),
         cmocka_unit_test(test_attributes_by_handle),
+        cmocka_unit_test(test_attributes_at_creation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

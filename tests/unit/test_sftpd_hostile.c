@@ -498,6 +498,37 @@ static void test_mutations(void **state)
     }
 }
 
+/* Memory that cannot be had ends the session, or fails a request; it never ends the process. */
+static void test_allocations_that_fail(void **state)
+{
+    (void)state;
+    static uint8_t data[40000];
+    for (unsigned nth = 1; nth < 30; nth++) {
+        struct sftp_peer *p = sftp_peer_new(NULL);
+        uint8_t h[256];
+        sftp_peer_hello(p);
+        size_t h_len = sftp_peer_open(p, "/f", READ | WRITE | CREAT, h);
+        sftp_peer_put(p, FXP_WRITE, "xqx", H(h), Q(0), gw_span_of(data, sizeof data));
+        sftp_peer_put(p, FXP_READ, "xqu", H(h), Q(0), Q(sizeof data));
+        sftp_peer_put(p, FXP_OPENDIR, "s", "/");
+        sftp_peer_put(p, FXP_READ, "xqu", H(h), Q(0), Q(WIRE_DATA_MAX));
+        sftp_peer_put(p, FXP_CLOSE, "x", H(h));
+        struct gw_buf all = p->to_feed; /* the peer's own memory must not be what fails */
+        gw_buf_init(&p->to_feed, 0);
+        mem_fail_after(nth);
+        for (size_t at = 0, step = 1000; at < all.len; at += step) {
+            step = all.len - at < 1000 ? all.len - at : 1000;
+            assert_int_equal(sftpd_feed(p->sftpd, gw_span_of(all.data + at, step)), step);
+            size_t out = sftpd_output(p->sftpd).len;
+            sftpd_sent(p->sftpd, out);
+            loop_poll(p->loop);
+        }
+        mem_fail_after(0);
+        gw_buf_free(&all);
+        sftp_peer_free(&p);
+    }
+}
+
 int main(void)
 {
     log_level_now = LOG_LVL_ERROR;
@@ -518,6 +549,7 @@ int main(void)
         cmocka_unit_test(test_fed_in_pieces),
         cmocka_unit_test(test_version_select),
         cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_allocations_that_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
