@@ -11,7 +11,7 @@
 #include "gateway/ssh/host_keys.h"
 
 enum {
-    PROBE_MS = 30 * 1000, /* longer than any verifier or store takes to give up by itself */
+    PROBE_MS = 60 * 1000, /* the patience of who waits: stores give up sooner by default */
 };
 
 /* The configuration on trial: what it needs is made once, as `serve` would, and thrown away. */
@@ -24,75 +24,83 @@ struct trial {
     struct auth *auth;
 };
 
-/* One question that is under way. */
+/* One question that is under way. All are asked at once: dead stores take their time. */
 struct probe {
-    struct loop *loop;
-    struct op *op, *timer;
-    bool over;
+    char what[160]; /* where the configuration has it */
+    struct op *op;
+    size_t *left; /* how many are not answered yet */
     enum gw_err err;
     struct gw_errmsg why;
 };
 
 static void probe_over(struct probe *p, enum gw_err err, const char *why)
 {
-    op_cancel(&p->timer);
-    p->over = true;
-    p->err = err;
-    (void)gw_err_set(&p->why, err, "%s", why == NULL ? gw_err_text(err) : why);
+    p->op = NULL;
+    p->err = gw_err_set(&p->why, err, "%s", why == NULL ? gw_err_text(err) : why);
+    (*p->left)--;
 }
 
 static void on_backend(void *arg, enum gw_err err, const char *text)
 {
-    struct probe *p = arg;
-    p->op = NULL;
-    probe_over(p, err, text);
+    probe_over(arg, err, text);
 }
 
 static void on_verifier(void *arg, struct auth_res *res)
 {
-    struct probe *p = arg;
-    p->op = NULL;
     identity_free(&res->id);
-    probe_over(p, res->verdict == AUTH_ACCEPT ? GW_OK : GW_UPSTREAM, res->why);
+    probe_over(arg, res->verdict == AUTH_ACCEPT ? GW_OK : GW_UPSTREAM, res->why);
 }
 
 static void on_timeout(void *arg)
 {
-    struct probe *p = arg;
-    p->timer = NULL;
-    op_cancel(&p->op);
-    probe_over(p, GW_TIMEOUT, "no answer");
+    *(bool *)arg = true;
 }
 
-static void probe_run(struct probe *p, struct trial *t, const char *what)
+/* Runs the loop until every probe has its answer, or patience ends. */
+static void probes_run(struct trial *t, struct probe *all, size_t n, const size_t *left)
 {
-    p->timer = deadline_start(p->loop, PROBE_MS, on_timeout, p);
-    while (!p->over)
-        loop_turn(p->loop);
-    if (p->err == GW_OK)
-        printf("%s: answers\n", what);
-    else
-        gw_buf_printf(&t->problems, "%s: %s\n", what, p->why.text);
+    bool late = false;
+    struct op *timer = deadline_start(t->loop, PROBE_MS, on_timeout, &late);
+    while (*left > 0 && !late)
+        loop_turn(t->loop);
+    if (!late)
+        op_cancel(&timer);
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].op != NULL) {
+            op_cancel(&all[i].op);
+            probe_over(&all[i], GW_TIMEOUT, "no answer");
+        }
+        if (all[i].err == GW_OK)
+            printf("%s: answers\n", all[i].what);
+        else
+            gw_buf_printf(&t->problems, "%s: %s\n", all[i].what, all[i].why.text);
+    }
 }
 
 static void probe_all(struct trial *t)
 {
-    for (size_t i = 0; i < t->settings->backends.n; i++) {
-        struct probe p = {.loop = t->loop};
-        char what[256];
+    size_t nverifiers = t->auth == NULL ? 0 : auth_count(t->auth);
+    size_t nbackends = t->settings->backends.n;
+    struct probe *all = mem_array(nbackends + nverifiers, sizeof *all);
+    size_t n = 0;
+    size_t left = 0;
+    for (size_t i = 0; i < nbackends; i++) {
+        struct probe *p = &all[n];
         if (t->backends[i] == NULL)
-            continue;
-        snprintf(what, sizeof what, "backends.%s", t->settings->backends.names[i]);
-        p.op = backend_probe(t->backends[i], on_backend, &p);
-        probe_run(&p, t, what);
+            continue; /* its problem is noted already */
+        p->left = &left;
+        snprintf(p->what, sizeof p->what, "backends.%s", t->settings->backends.names[i]);
+        p->op = backend_probe(t->backends[i], on_backend, p);
+        n++;
     }
-    for (size_t i = 0; t->auth != NULL && i < auth_count(t->auth); i++) {
-        struct probe p = {.loop = t->loop};
-        char what[64];
-        snprintf(what, sizeof what, "auth.verifiers[%zu]", i);
-        p.op = auth_probe(t->auth, i, on_verifier, &p);
-        probe_run(&p, t, what);
+    for (size_t i = 0; i < nverifiers; i++, n++) {
+        all[n].left = &left;
+        snprintf(all[n].what, sizeof all[n].what, "auth.verifiers[%zu]", i);
+        all[n].op = auth_probe(t->auth, i, on_verifier, &all[n]);
     }
+    left = n;
+    probes_run(t, all, n, &left);
+    mem_free(all);
 }
 
 static void check_users(struct trial *t)
@@ -180,7 +188,7 @@ int cmd_check(int argc, char **argv)
     const struct cmdline_opt opts[] = {
         {"config", &config, NULL}, {"probe", NULL, &probe}, {NULL, NULL, NULL}};
     int code = cmdline_parse(argc, argv, opts, NULL);
-    log_level_now = LOG_LVL_WARN; /* the answer is what this word prints */
+    log_level_now = LOG_LVL_ERROR; /* the answer is what this word prints */
     if (code == EX_OK)
         code = cmd_config_path(config, &config);
     if (code != EX_OK)
