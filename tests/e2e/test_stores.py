@@ -1,0 +1,252 @@
+"""What each store adds to a day's work: attributes and links on a disk, keys and pages of a bucket."""
+import os
+import stat
+import time
+
+import pytest
+
+from clients import Sftp
+from raw import read_all, session, status_of, write_all
+
+BUCKETS = pytest.mark.parametrize("store_kind", ["radosgw", "swift"])
+EVERYWHERE = pytest.mark.parametrize("store_kind", ["memory", "local", "radosgw", "swift"])
+ODD = ["a b", "a+b", "a%2Fb", "a&b=c?d#e", "~tilde", "ünï-çødé", "日本語", "quote'\"q", "back\\slash", "trailing.", "*",
+       "new\nline", "-dash", ";semi:colon,", "<angle>", "%", "%41", "x" * 200]
+
+
+@EVERYWHERE
+def test_odd_names(store, postern):
+    gateway = postern({"store": store.backend})
+    with session(gateway) as sftp:
+        for number, name in enumerate(ODD):
+            write_all(sftp, f"/{name}", str(number).encode())
+        assert sorted(sftp.listdir("/")) == sorted(ODD)
+        for number, name in enumerate(ODD):
+            assert read_all(sftp, f"/{name}") == str(number).encode()
+            if store.read:
+                assert store.read(name) == str(number).encode()
+        sftp.mkdir("/d e+f")
+        for name in ODD:
+            sftp.rename(f"/{name}", f"/d e+f/{name}")
+        assert sorted(sftp.listdir("/d e+f")) == sorted(ODD)
+        for name in ODD:
+            sftp.remove(f"/d e+f/{name}")
+        sftp.rmdir("/d e+f")
+        assert sftp.listdir("/") == []
+
+
+@EVERYWHERE
+def test_answers_of_everyday(store, postern):
+    """The statuses that clients decide by."""
+    gateway = postern({"store": store.backend})
+    with session(gateway) as sftp:
+        assert status_of(lambda: sftp.stat("/none")) == "NO_SUCH_FILE"
+        assert status_of(lambda: sftp.open("/none")) == "NO_SUCH_FILE"
+        assert status_of(lambda: sftp.remove("/none")) == "NO_SUCH_FILE"
+        assert status_of(lambda: sftp.listdir("/none")) == "NO_SUCH_FILE"
+        assert status_of(lambda: sftp.rename("/none", "/other")) == "NO_SUCH_FILE"
+        sftp.mkdir("/dir")
+        assert status_of(lambda: sftp.mkdir("/dir")) != "OK"
+        assert stat.S_ISDIR(sftp.stat("/dir").st_mode) and stat.S_ISDIR(sftp.stat("/").st_mode)
+        assert sftp.listdir("/dir") == []
+        write_all(sftp, "/dir/file", b"1234567")
+        assert stat.S_ISREG(sftp.stat("/dir/file").st_mode)
+        assert sftp.stat("/dir/file").st_size == 7
+        assert abs(sftp.stat("/dir/file").st_mtime - time.time()) < 60
+        (entry,) = sftp.listdir_attr("/dir")
+        assert (entry.filename, entry.st_size) == ("file", 7)
+        assert status_of(lambda: sftp.rmdir("/dir")) not in ("OK", "NO_SUCH_FILE")
+        assert status_of(lambda: sftp.remove("/dir")) not in ("OK", "NO_SUCH_FILE")
+        assert status_of(lambda: sftp.open("/dir/file", "x")) not in ("OK", "NO_SUCH_FILE")
+        write_all(sftp, "/other", b"other")
+        assert status_of(lambda: sftp.rename("/other", "/dir/file")) != "OK"  # plain RENAME never replaces
+        assert read_all(sftp, "/dir/file") == b"1234567"
+        sftp.posix_rename("/other", "/dir/file")
+        assert read_all(sftp, "/dir/file") == b"other"
+        assert status_of(lambda: sftp.rename("/dir", "/dir/inside")) not in ("OK", "NO_SUCH_FILE")
+        assert sftp.normalize(".") == "/" and sftp.normalize("dir/../none") == "/none"
+
+
+@EVERYWHERE
+def test_modification_time(store, postern, tmp_path):
+    gateway = postern({"store": store.backend})
+    source = tmp_path / "in"
+    source.write_bytes(b"x" * 100000)
+    os.utime(source, (1_500_000_000, 1_500_000_000))
+    client = Sftp(gateway, "alice", None, gateway.keys.user, tmp_path)
+    client.batch(f"put -p {source} /kept", f"get -p /kept {tmp_path / 'out'}")
+    assert int((tmp_path / "out").stat().st_mtime) == 1_500_000_000
+    with session(gateway) as sftp:
+        sftp.utime("/kept", (1_400_000_000, 1_400_000_000))
+        assert sftp.stat("/kept").st_mtime == 1_400_000_000
+        assert read_all(sftp, "/kept") == b"x" * 100000
+        sftp.chmod("/kept", 0o640)  # stored on a disk, accepted by a bucket
+
+
+@EVERYWHERE
+def test_rename_of_a_directory(store, postern):
+    gateway = postern({"store": store.backend})
+    with session(gateway) as sftp:
+        sftp.mkdir("/old")
+        sftp.mkdir("/old/sub")
+        for name in ("a", "sub/b", "sub/c"):
+            write_all(sftp, f"/old/{name}", name.encode())
+        sftp.rename("/old", "/new")
+        assert status_of(lambda: sftp.stat("/old")) == "NO_SUCH_FILE"
+        assert sorted(sftp.listdir("/new")) == ["a", "sub"]
+        for name in ("a", "sub/b", "sub/c"):
+            assert read_all(sftp, f"/new/{name}") == name.encode()
+
+
+@EVERYWHERE
+def test_copy_on_the_server(store, postern, tmp_path):
+    gateway = postern({"store": store.backend})
+    data = os.urandom(300_000)
+    (tmp_path / "in").write_bytes(data)
+    client = Sftp(gateway, "alice", None, gateway.keys.user, tmp_path)
+    client.batch(f"put {tmp_path / 'in'} /a", "cp /a /b", f"get /b {tmp_path / 'out'}")
+    assert (tmp_path / "out").read_bytes() == data
+
+
+@pytest.mark.parametrize("store_kind", ["memory", "local"])
+def test_writes_anywhere(store, postern):
+    gateway = postern({"store": store.backend})
+    with session(gateway) as sftp:
+        write_all(sftp, "/f", b"0123456789")
+        with sftp.open("/f", "r+b") as file:
+            file.seek(4)
+            file.write(b"XY")
+            file.seek(0)
+            assert file.read() == b"0123XY6789"
+        with sftp.open("/f", "ab") as file:
+            file.write(b"end")
+        assert read_all(sftp, "/f") == b"0123XY6789end"
+        sftp.truncate("/f", 3)
+        assert read_all(sftp, "/f") == b"012"
+
+
+@BUCKETS
+def test_writes_anywhere_are_refused(store, postern):
+    """With a reason, and what was there stays."""
+    gateway = postern({"store": store.backend})
+    with session(gateway) as sftp:
+        write_all(sftp, "/f", b"0123456789")
+        for mode in ("r+b", "ab"):
+            def deed(mode=mode):
+                with sftp.open("/f", mode) as file:
+                    file.seek(4)
+                    file.write(b"XY")
+            status = status_of(deed)
+            assert status not in ("OK", "NO_SUCH_FILE", "PERMISSION_DENIED")
+            assert len(status) > 12, f"no reason: {status!r}"
+
+        def hole():
+            with sftp.open("/g", "wb") as file:
+                file.seek(1 << 20)
+                file.write(b"after a hole")
+        assert status_of(hole) not in ("OK", "NO_SUCH_FILE")
+    assert store.read("f") == b"0123456789" and store.read("g") is None
+    assert store.uploads() == []
+
+
+@BUCKETS
+def test_keys_that_are_not_paths(store, postern, request):
+    """Others wrote them: never mapped onto another key, never deleted with a directory."""
+    client = request.getfixturevalue(store.kind).client
+    bucket = store.backend["bucket"]
+    odd = ["d//x", "d/", "d/y", "plain"]
+    for key in odd:
+        client.put(bucket, key, b"" if key.endswith("/") else key.encode())
+    gateway = postern({"store": store.backend})
+    with session(gateway) as sftp:
+        assert sorted(sftp.listdir("/")) == ["d", "plain"]
+        assert sftp.listdir("/d") == ["y"]
+        sftp.remove("/d/y")
+        assert status_of(lambda: sftp.rmdir("/d")) != "OK"
+        assert status_of(lambda: sftp.rename("/d", "/e")) != "OK"
+    assert "d//x" in client.keys(bucket)
+
+
+@BUCKETS
+def test_more_than_a_page(store, postern, request):
+    client = request.getfixturevalue(store.kind).client
+    for number in range(1100 if store.kind == "radosgw" else 300):
+        client.put(store.backend["bucket"], f"many/{number:05}", b"")
+    gateway = postern({"store": store.backend})
+    with session(gateway) as sftp:
+        names = sftp.listdir("/many")
+    assert names == sorted(names) and len(names) == len(set(names)) == len(client.keys(store.backend["bucket"]))
+
+
+def test_tls_with_an_own_ca(radosgw, postern):
+    bucket = radosgw.bucket()
+    backend = radosgw.backend(bucket, endpoint=radosgw.values["TLS_ENDPOINT"])
+    for tls, works in (({"ca_file": radosgw.values["CA"]}, True), ({}, False)):
+        gateway = postern({"store": dict(backend, tls=tls, max_retries=0)})
+        with session(gateway) as sftp:
+            status = status_of(lambda: write_all(sftp, "/secure", b"over TLS"))
+            assert (status == "OK") == works, status
+    assert radosgw.client.get(bucket, "secure") == b"over TLS"
+
+
+def test_credentials_from_the_environment(radosgw, postern):
+    backend = radosgw.backend(radosgw.bucket())
+    del backend["credentials"]
+    gateway = postern({"store": backend}, start=False)
+    gateway.start({"AWS_ACCESS_KEY_ID": radosgw.access_key, "AWS_SECRET_ACCESS_KEY": radosgw.secret_key})
+    with session(gateway) as sftp:
+        write_all(sftp, "/f", b"x")
+        assert sftp.listdir("/") == ["f"]
+
+
+def test_prefix_of_a_backend_and_of_a_mount(radosgw, postern):
+    bucket = radosgw.bucket()
+    gateway = postern({"store": radosgw.backend(bucket, prefix="base/")},
+                      mounts=[{"path": "/", "backend": "store", "prefix": "${user}/"}])
+    with session(gateway) as sftp:
+        write_all(sftp, "/f", b"x")
+        assert sftp.listdir("/") == ["f"]
+    assert "base/alice/f" in radosgw.client.keys(bucket)
+
+
+def test_disk_attributes_and_links(postern, tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    gateway = postern({"disk": {"type": "local", "root": str(root)}})
+    client = Sftp(gateway, "alice", None, gateway.keys.user, tmp_path)
+    (tmp_path / "in").write_bytes(b"content")
+    said = client.batch(f"put -f {tmp_path / 'in'} /file", "chmod 600 /file", "ln -s file /soft", "ln /file /hard",
+                        "df /", "ls -l /soft")
+    assert stat.S_IMODE((root / "file").stat().st_mode) == 0o600
+    assert os.readlink(root / "soft") == "file" and (root / "hard").samefile(root / "file")
+    assert "%" in said  # what df printed
+    with session(gateway) as sftp:
+        assert sftp.readlink("/soft") == "file"
+        assert stat.S_ISLNK(sftp.lstat("/soft").st_mode) and stat.S_ISREG(sftp.stat("/soft").st_mode)
+        assert read_all(sftp, "/soft") == b"content"
+
+
+def test_disk_resume(postern, tmp_path):
+    """`reput` goes on where an earlier upload ended."""
+    root = tmp_path / "root"
+    root.mkdir()
+    data = os.urandom(500_000)
+    (tmp_path / "in").write_bytes(data)
+    (root / "part").write_bytes(data[:200_000])
+    gateway = postern({"disk": {"type": "local", "root": str(root)}})
+    client = Sftp(gateway, "alice", None, gateway.keys.user, tmp_path)
+    client.batch(f"reput {tmp_path / 'in'} /part")
+    assert (root / "part").read_bytes() == data
+    (tmp_path / "out").write_bytes(data[:100_000])
+    client.batch(f"reget /part {tmp_path / 'out'}")
+    assert (tmp_path / "out").read_bytes() == data
+
+
+def test_big_directory_on_disk(postern, tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    for number in range(5000):
+        (root / f"{number:05}").touch()
+    gateway = postern({"disk": {"type": "local", "root": str(root)}})
+    with session(gateway) as sftp:
+        assert len(set(sftp.listdir("/"))) == 5000
