@@ -169,11 +169,13 @@ void conn_channel_start(struct conn *c)
 static void flush(struct conn_channel *ch)
 {
     struct conn *c = ch->conn;
+    ch->owed = false;
     for (size_t moved = 0; moved < WRITE_MAX && ch->sftpd != NULL && !ch->close_sent;) {
         struct gw_span out = sftpd_output(ch->sftpd);
         if (out.len == 0 || (ssh_get_status(c->ssh) & (SSH_WRITE_PENDING | SSH_CLOSED_ERROR)))
             return;
         size_t n = ssh_channel_window_size(ch->ssh);
+        ch->owed = true;
         if (n == 0)
             return;
         n = n < out.len ? n : out.len;
@@ -184,6 +186,7 @@ static void flush(struct conn_channel *ch)
         ch->busy = false;
         if (sent <= 0)
             return;
+        ch->owed = false;
         sftpd_sent(ch->sftpd, (size_t)sent);
         moved += (size_t)sent;
     }

@@ -108,6 +108,7 @@ struct conn_channel {
     struct sftpd *sftpd; /* NULL until the subsystem is asked for */
     bool busy;    /* inside a call of libssh that may dispatch: its data callback takes none */
     bool stalled; /* the engine is full; libssh holds more */
+    bool owed;    /* output waits for the peer: a window adjust, a key exchange */
     bool eof, eof_given; /* the client ended its direction; the engine knows */
     bool close_sent, peer_closed;
     size_t unread;       /* bytes that libssh held when its callback last ran */

@@ -15,11 +15,6 @@
 /* From here on an engine that is full stops the reading of the socket. */
 #define UNREAD_PAUSE (64u * 1024u)
 
-static bool output_blocked(const struct conn_channel *ch)
-{
-    return ch->sftpd != NULL && sftpd_output(ch->sftpd).len > 0;
-}
-
 static int64_t backlog(const struct conn *c)
 {
     return (int64_t)(c->raw.out_bytes - c->backlog_raw) -
@@ -41,8 +36,9 @@ bool conn_pump_reads(const struct conn *c)
     if (c->nchannels != 1)
         return true;
     const struct conn_channel *ch = LIST_ENTRY(c->channels.next, struct conn_channel, node);
-    /* With output unsent it has to read on: the peer's window adjust is what that waits for. */
-    return !ch->stalled || ch->unread < UNREAD_PAUSE || output_blocked(ch);
+    /* Where output waits for the peer it has to read on. Output that is only not sent yet must not
+     * count: an upload's statuses are always there, and what is read meanwhile would pile up. */
+    return !ch->stalled || ch->unread < UNREAD_PAUSE || ch->owed;
 }
 
 static void on_socket(uv_poll_t *poll, int status, int events)
