@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/utf8.h"
+
 enum { NAME_MAX_BYTES = 128 };
 
 static const char *const late[] = {"user"};
@@ -29,27 +31,6 @@ static bool is_name(const char *s, size_t n)
 bool option_expand_needed(const char *s)
 {
     return strstr(s, "${") != NULL;
-}
-
-/* JSON text is (RFC 8259 section 8.1); an environment need not be. Source: RFC 3629 section 4. */
-static bool is_utf8(const char *text)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    while (*s != '\0') {
-        unsigned more = *s < 0x80 ? 0 : *s < 0xc2 ? 4 : *s < 0xe0 ? 1 : *s < 0xf0 ? 2 : 3;
-        if (more == 4 || *s > 0xf4)
-            return false;
-        /* Nothing longer than needed, no surrogates, nothing above U+10FFFF. */
-        unsigned low = *s == 0xe0 ? 0xa0 : *s == 0xf0 ? 0x90 : 0x80;
-        unsigned high = *s == 0xed ? 0x9f : *s == 0xf4 ? 0x8f : 0xbf;
-        for (s++; more > 0; more--, s++) {
-            if (*s < low || *s > high)
-                return false;
-            low = 0x80;
-            high = 0xbf;
-        }
-    }
-    return true;
 }
 
 /* `body` is what stands between the braces. */
@@ -80,7 +61,7 @@ static enum gw_err expand_one(const char *body, size_t n, struct gw_buf *out, st
                           "names the environment variable %s, which is not set; ${%s:-default} "
                           "gives it a default",
                           name, name);
-    if (!is_utf8(value))
+    if (!utf8_valid(value, strlen(value)))
         return gw_err_set(msg, GW_CONFIG, "names the environment variable %s, which is not UTF-8",
                           name);
     gw_buf_put_text(out, value);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/base/utf8.h"
 
 /* Of one page and what it carries over: far more than 1,000 keys of 1,024 bytes. */
 #define NAMES_MAX   (8u << 20)
@@ -31,34 +32,11 @@ const char *s3_page_name(const struct s3_page *p, const struct s3_page_entry *e)
     return (const char *)p->names.data + e->name;
 }
 
-/* Length of the UTF-8 sequence at s (RFC 3629); 0 = none. */
-static size_t utf8(const uint8_t *s, size_t n)
-{
-    if (s[0] < 0x80)
-        return 1;
-    size_t want = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4 || want > n)
-        return 0;
-    for (size_t i = 1; i < want; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return want;
-}
-
 bool s3_page_name_ok(const char *name, size_t n)
 {
     if (n == 0 || (n == 1 && name[0] == '.') || (n == 2 && name[0] == '.' && name[1] == '.'))
         return false;
-    for (size_t i = 0; i < n;) {
-        size_t step = utf8((const uint8_t *)name + i, n - i);
-        if (step == 0 || name[i] == '\0' || name[i] == '/')
-            return false;
-        i += step;
-    }
-    return true;
+    return memchr(name, '\0', n) == NULL && memchr(name, '/', n) == NULL && utf8_valid(name, n);
 }
 
 static bool push(struct s3_page *p, const char *name, size_t n, const struct s3_page_entry *like)

@@ -23,6 +23,19 @@ size_t utf8_decode(const uint8_t *p, size_t n, uint32_t *cp)
     return 0;
 }
 
+bool utf8_valid(const void *p, size_t n)
+{
+    const uint8_t *s = p;
+    for (size_t i = 0; i < n;) {
+        uint32_t cp;
+        size_t len = utf8_decode(s + i, n - i, &cp);
+        if (len == 0)
+            return false;
+        i += len;
+    }
+    return true;
+}
+
 bool utf8_printable(uint32_t cp)
 {
     static const struct {

@@ -2,43 +2,7 @@
 
 #include <string.h>
 
-/* Length of the well-formed sequence at s, 0 if there is none. Source: RFC 3629 section 4. */
-static size_t utf8_sequence(const uint8_t *s, size_t left)
-{
-    static const struct {
-        uint8_t lo, hi;   /* of the first byte */
-        uint8_t lo2, hi2; /* of the second: no overlong form, no surrogate, nothing past U+10FFFF */
-        size_t len;
-    } forms[] = {
-        {0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-        if (s[0] < forms[i].lo || s[0] > forms[i].hi)
-            continue;
-        if (left < forms[i].len)
-            return 0;
-        if (forms[i].len > 1 && (s[1] < forms[i].lo2 || s[1] > forms[i].hi2))
-            return 0;
-        for (size_t k = 2; k < forms[i].len; k++)
-            if ((s[k] & 0xc0) != 0x80)
-                return 0;
-        return forms[i].len;
-    }
-    return 0;
-}
-
-static bool is_clean(struct gw_span wire)
-{
-    for (size_t i = 0; i < wire.len;) {
-        size_t n = utf8_sequence(wire.ptr + i, wire.len - i);
-        if (n == 0)
-            return false;
-        i += n;
-    }
-    return true;
-}
+#include "gateway/base/utf8.h"
 
 static void drop_last(struct vpath *p)
 {
@@ -89,7 +53,7 @@ enum gw_err vpath_resolve(const char *cwd, struct gw_span wire, struct vpath *ou
     out->s[0] = '/';
     out->s[1] = '\0';
     out->len = 1;
-    if (!is_clean(wire))
+    if (gw_span_has_nul(wire) || !utf8_valid(wire.ptr, wire.len))
         return GW_BAD_NAME;
     if (wire.len == 0 || wire.ptr[0] != '/') {
         enum gw_err err = walk(out, gw_span_str(cwd));

@@ -70,6 +70,22 @@ static void test_all(void **state)
     assert_int_equal(good, 0x110000 - 0x800);
 }
 
+static void test_valid(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+        bool ok;
+    } rows[] = {
+        {"", 0, true},           {"a\0b", 3, true},    {"j\xc3\xbcrgen \xf0\x9f\x98\x80", 12, true},
+        {"j\xc3\xbc", 2, false}, {"ab\xff", 3, false}, {"\xed\xa0\x80", 3, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_int_equal(utf8_valid(rows[i].bytes, rows[i].n), rows[i].ok);
+    assert_true(utf8_valid(NULL, 0));
+}
+
 static void test_printable(void **state)
 {
     (void)state;
@@ -88,6 +104,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decode),
         cmocka_unit_test(test_all),
+        cmocka_unit_test(test_valid),
         cmocka_unit_test(test_printable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
