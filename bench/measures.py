@@ -87,23 +87,17 @@ def local_files(lab):
     lab.stop(theirs)
 
 
-def curl_auth(s3):
-    return ["-s", "-S", "-f", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{peers.AK}:{peers.SK}", "-H",
-            "x-amz-content-sha256: UNSIGNED-PAYLOAD"]
-
-
 def parallel_curl(s3, way, mib, source, streams=4):
     """The same bytes by `streams` curls at once: ranges of one object down, one object each up."""
     each = mib // streams << 20
     procs = []
     started = time.monotonic()
     for i in range(streams):
-        url = f"{s3.endpoint}/{s3.bucket}/"
         if way == "download":
-            args = ["-r", f"{i * each}-{(i + 1) * each - 1}", "-o", "/dev/null", url + "big"]
+            args = ["-r", f"{i * each}-{(i + 1) * each - 1}", s3.presigned("GET", "big")]
         else:
-            args = ["-H", "Expect:", "-o", "/dev/null", "-T", f"{source}.{i}", url + f"curl-{i}"]
-        procs.append(subprocess.Popen(["curl", *curl_auth(s3), *args]))
+            args = ["-H", "Expect:", "-T", f"{source}.{i}", s3.presigned("PUT", f"curl-{i}")]
+        procs.append(subprocess.Popen(["curl", "-s", "-S", "-f", "-o", "/dev/null", *args]))
     if any([p.wait() for p in procs]):
         raise RuntimeError("curl failed")
     return mib / (time.monotonic() - started)
@@ -153,7 +147,6 @@ def s3_small_files(lab):
     ours, theirs = lab.postern_s3(s3.endpoint, s3.bucket), lab.rclone(s3.endpoint, s3.bucket)
     for way, target in (("up", 2.5), ("down", 2.0)):
         def one(server):
-            batch = f"mkdir {server.name}\n" if way == "up" else ""
             batch = f"-mkdir {server.name}\ncd {server.name}\n"
             batch += f"lcd {small}\nmput f*\n" if way == "up" else f"lcd {back}\nmget f*\n"
             _, wall = measured(server, lambda: sftp(lab, server, batch))

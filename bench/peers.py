@@ -110,19 +110,36 @@ class S3:
         self.endpoint, self.bucket = endpoint, bucket
         self.connection = http.client.HTTPConnection(self.host)
 
-    def request(self, method, key="", query="", body=b"", headers=None):
-        path = "/" + self.bucket + ("/" + urllib.parse.quote(key, safe="/~") if key else "")
-        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        signed = {"host": self.host, "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": now}
+    def _path(self, key):
+        return "/" + self.bucket + ("/" + urllib.parse.quote(key, safe="/~") if key else "")
+
+    @staticmethod
+    def _signature(method, path, query, signed, now):
+        """SigV4 over these headers, the payload unsigned."""
         names = ";".join(sorted(signed))
         canonical = "\n".join([method, path, query, *(f"{k}:{signed[k]}" for k in sorted(signed)), "", names,
                                "UNSIGNED-PAYLOAD"])
         scope = f"{now[:8]}/us-east-1/s3/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-        key_ = ("AWS4" + SK).encode()
+        key = ("AWS4" + SK).encode()
         for part in (now[:8], "us-east-1", "s3", "aws4_request"):
-            key_ = hmac.new(key_, part.encode(), hashlib.sha256).digest()
-        signature = hmac.new(key_, text.encode(), hashlib.sha256).hexdigest()
+            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        return names, scope, hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+    def presigned(self, method, key):
+        """A URL that needs no header: for a client that cannot sign."""
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        credential = urllib.parse.quote(f"{AK}/{now[:8]}/us-east-1/s3/aws4_request", safe="")
+        query = (f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={now}"
+                 "&X-Amz-Expires=3600&X-Amz-SignedHeaders=host")
+        signature = self._signature(method, self._path(key), query, {"host": self.host}, now)[2]
+        return f"{self.endpoint}{self._path(key)}?{query}&X-Amz-Signature={signature}"
+
+    def request(self, method, key="", query="", body=b"", headers=None):
+        path = self._path(key)
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        signed = {"host": self.host, "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": now}
+        names, scope, signature = self._signature(method, path, query, signed, now)
         auth = f"AWS4-HMAC-SHA256 Credential={AK}/{scope}, SignedHeaders={names}, Signature={signature}"
         self.connection.request(method, path + ("?" + query if query else ""), body=body,
                                 headers={**signed, **(headers or {}), "authorization": auth})
