@@ -539,6 +539,16 @@ bool sftpd_busy(const struct sftpd *s)
     return s->nrequests > 0 || output_unsent(&s->out).len > 0;
 }
 
+bool sftpd_has_files(const struct sftpd *s)
+{
+    LIST_EACH(it, &s->handles.open)
+    {
+        if (LIST_ENTRY(it, struct handle, node)->file != NULL)
+            return true;
+    }
+    return false;
+}
+
 struct sftpd_counters sftpd_counters(const struct sftpd *s)
 {
     return s->counters;

@@ -50,6 +50,9 @@ void sftpd_eof(struct sftpd *s);
 bool sftpd_finished(const struct sftpd *s, const char **why);
 /* Requests under way or output unsent: the idle timer waits. Progress on a store counts as well. */
 bool sftpd_busy(const struct sftpd *s);
+/* A file is open: to end now would cut a transfer off. A drain waits for it, the idle timer does
+ * not. */
+bool sftpd_has_files(const struct sftpd *s);
 struct sftpd_counters sftpd_counters(const struct sftpd *s);
 
 #endif

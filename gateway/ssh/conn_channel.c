@@ -329,6 +329,16 @@ bool conn_channel_busy(const struct conn *c)
     return false;
 }
 
+bool conn_channel_has_files(const struct conn *c)
+{
+    for (struct list *it = c->channels.next; it != &c->channels; it = it->next) {
+        const struct conn_channel *ch = LIST_ENTRY(it, struct conn_channel, node);
+        if (ch->sftpd != NULL && sftpd_has_files(ch->sftpd))
+            return true;
+    }
+    return false;
+}
+
 void conn_channel_free_all(struct conn *c)
 {
     LIST_EACH_SAFE(it, next, &c->channels)

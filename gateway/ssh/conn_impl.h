@@ -144,7 +144,8 @@ enum gw_err conn_channel_prepare(struct conn *c);
 void conn_channel_start(struct conn *c); /* it is answered */
 void conn_channel_move(struct conn *c);
 struct sftpd_counters conn_channel_counters(const struct conn *c);
-bool conn_channel_busy(const struct conn *c); /* requests under way */
+bool conn_channel_busy(const struct conn *c);      /* requests under way */
+bool conn_channel_has_files(const struct conn *c); /* a drain waits for their CLOSE */
 /* Drops engines and channels; libssh's own go with its session. */
 void conn_channel_free_all(struct conn *c);
 

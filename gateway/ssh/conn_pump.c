@@ -177,7 +177,7 @@ void conn_pump(struct conn *c)
         c->backlog_raw = c->raw.out_bytes;
         c->backlog_sock = c->sock.out_bytes;
     }
-    if (c->end_why == NULL && c->drain && !conn_channel_busy(c))
+    if (c->end_why == NULL && c->drain && !conn_channel_busy(c) && !conn_channel_has_files(c))
         conn_end(c, "drained", true);
     if (c->end_why != NULL) {
         conn_finish_if_ended(c);

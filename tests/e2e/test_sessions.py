@@ -42,8 +42,8 @@ def test_fifty_logins_at_once(postern):
 
 
 def test_idle_sessions_beside_a_transfer(postern, tmp_path):
-    gateway = postern({"disk": {"type": "local", "root": str(tmp_path)}})
     count = 60 if SANITIZED else 200
+    gateway = postern({"disk": {"type": "local", "root": str(tmp_path)}}, limits={"connections_per_source": count + 1})
 
     async def crowd():
         idle = []
@@ -143,10 +143,12 @@ def test_term_does_not_wait_for_ever(how, postern, tmp_path):
     gateway = postern({"disk": {"type": "local", "root": str(tmp_path)}},
                       timeouts={"drain_s": 2 if how == "drain_s is over" else 600})
     with session(gateway) as sftp:
-        sftp.open("/never", "wb").write(DATA)
+        file = sftp.open("/never", "wb")  # paramiko closes a file that nobody holds
+        file.write(DATA)
         gateway.signal(signal.SIGTERM)
         gateway.wait_event("drain")
         if how == "second TERM":
             gateway.signal(signal.SIGTERM)
         gateway.wait_end()
+        gateway.stop(0 if how == "drain_s is over" else 128 + signal.SIGTERM)
     assert [p for p in tmp_path.iterdir() if p.name == "never"] == []
