@@ -9,8 +9,9 @@
 #include "gateway/sftp/run.h"
 #include "gateway/vfs/vpath.h"
 
-/* Bytes of WRITEs that no store has taken yet; above, the client waits. */
-#define WRITES_UNDER_WAY_MAX (256u * 1024u)
+/* Bytes of WRITEs that no store has taken yet; above, the client waits. Two of the largest, so that
+ * one is on its way while the other is written. */
+#define WRITES_UNDER_WAY_MAX (512u * 1024u)
 #define VERSION_ROOM         2048u
 #define IDLE_TRIM_MS         2000u
 
