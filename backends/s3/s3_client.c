@@ -17,7 +17,7 @@
 
 /* Requests at once of one store and loop; SlowDown lowers it for a while. */
 #define SLOTS_MAX      512u
-#define SLOTS_MIN      2u
+#define SLOTS_MIN      8u
 #define BACKOFF_MS     100u
 #define BACKOFF_MAX_MS 10000u
 #define ERROR_BODY_MAX (64u << 10)
