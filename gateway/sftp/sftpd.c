@@ -5,9 +5,9 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/io/deadline.h"
+#include "gateway/sftp/bind.h"
 #include "gateway/sftp/request.h"
 #include "gateway/sftp/run.h"
-#include "gateway/vfs/vpath.h"
 
 /* Bytes of WRITEs that no store has taken yet; above, the client waits. Two of the largest, so that
  * one is on its way while the other is written. */
@@ -77,139 +77,6 @@ void sftpd_free(struct sftpd **sp)
     mem_free(s);
 }
 
-static enum gw_err bind_path(struct request *r, unsigned i, const char *cwd, struct gw_span wire)
-{
-    struct vpath path;
-    enum gw_err err = vpath_resolve(cwd, wire, &path);
-    if (err != GW_OK)
-        return err;
-    r->path[i] = mem_strndup(path.s, path.len);
-    r->claim.path[i] = r->path[i];
-    r->claim.changes = r->row->changes;
-    return GW_OK;
-}
-
-static enum gw_err bind_handle(struct request *r, unsigned i, enum order_class order)
-{
-    struct handle *h = handles_find(&r->s->handles, r->q.name[i]);
-    if (h == NULL)
-        return GW_BAD_HANDLE;
-    r->h[i] = h;
-    r->claim.handle[i] = h;
-    r->claim.on_handle[i] = order;
-    return GW_OK;
-}
-
-static enum gw_err bind_text(struct request *r, struct gw_span text)
-{
-    if (text.len >= FS_PATH_MAX || gw_span_has_nul(text))
-        return GW_BAD_NAME;
-    r->text = mem_strndup((const char *)text.ptr, text.len);
-    return GW_OK;
-}
-
-/* A link's own path, its target's text, and where that leads: the target's folder must allow the
- * link as well. */
-static enum gw_err bind_symlink(struct request *r)
-{
-    struct vpath parent;
-    enum gw_err err = bind_path(r, 0, vfs_home(r->s->env.vfs), r->q.name[0]);
-    if (err == GW_OK)
-        err = bind_text(r, r->q.name[1]);
-    if (err != GW_OK)
-        return err;
-    vpath_parent(r->path[0], &parent);
-    return bind_path(r, 1, parent.s, r->q.name[1]);
-}
-
-/* Makes what the request names into what it works on. */
-static enum gw_err bind_names(struct request *r)
-{
-    const char *home = vfs_home(r->s->env.vfs);
-    enum gw_err err = GW_OK;
-    switch (r->q.names) {
-    case WIRE_NO_NAME:
-        break;
-    case WIRE_ONE_PATH:
-        err = bind_path(r, 0, home, r->q.name[0]);
-        break;
-    case WIRE_TWO_PATHS:
-        err = bind_path(r, 0, home, r->q.name[0]);
-        if (err == GW_OK)
-            err = bind_path(r, 1, home, r->q.name[1]);
-        break;
-    case WIRE_PATH_AND_TEXT:
-        err = bind_symlink(r);
-        break;
-    case WIRE_ONE_HANDLE:
-        err = bind_handle(r, 0, r->row->order);
-        break;
-    case WIRE_TWO_HANDLES:
-        err = bind_handle(r, 0, r->row->order);
-        if (err == GW_OK)
-            err = bind_handle(r, 1, ORDER_ALONE);
-        break;
-    case WIRE_ONE_TEXT:
-        err = bind_text(r, r->q.name[0]);
-        break;
-    }
-    return err;
-}
-
-/* What only some requests claim beyond their names. */
-static void claim_more(struct request *r)
-{
-    if (r->q.shape == WIRE_WRITE) {
-        r->claim.off = r->q.u.write.off;
-        r->claim.end = r->q.u.write.off + r->q.u.write.data.len;
-        /* A range that wraps is refused when it runs; an append may land anywhere. */
-        if (r->claim.end < r->claim.off || (r->h[0]->flags & FS_APPEND)) {
-            r->claim.off = 0;
-            r->claim.end = UINT64_MAX;
-        }
-    } else if (r->row->type == FXP_CLOSE) {
-        handles_hide(&r->s->handles, r->h[0]);
-        r->claim.path[0] = r->h[0]->path;
-        r->claim.changes = (r->h[0]->flags & (FS_WRITE | FS_CREATE)) != 0;
-    }
-}
-
-/* The only place where permissions are asked. */
-static enum gw_err permit(struct request *r, const char **text)
-{
-    const struct rows_row *row = r->row;
-    uint32_t all = row->perms | (row->perms_of != NULL ? row->perms_of(&r->q) : 0u);
-    r->granted = row->wish;
-    if (all == 0 && row->wish == 0)
-        return GW_OK;
-    for (unsigned i = 0; i < 2; i++) {
-        const char *path = r->h[i] != NULL ? r->h[i]->path : r->path[i];
-        struct vpath parent;
-        if (path == NULL)
-            continue;
-        if (row->at == ROWS_AT_PARENT) {
-            vpath_parent(path, &parent);
-            path = parent.s;
-        }
-        enum gw_err err = all == 0 ? GW_OK : vfs_permitted(r->s->env.vfs, path, all, text);
-        if (err != GW_OK)
-            return err;
-        for (uint32_t bit = 1; bit != 0 && bit <= row->wish; bit <<= 1) {
-            if (!(row->wish & bit))
-                continue;
-            enum gw_err wished = vfs_permitted(r->s->env.vfs, path, bit, text);
-            if (wished != GW_OK) {
-                r->granted &= ~bit;
-                err = (row->any & bit) ? wished : err;
-            }
-        }
-        if (row->any != 0 && (r->granted & row->any) == 0)
-            return err;
-    }
-    *text = NULL;
-    return GW_OK;
-}
-
 static bool must_wait(struct request *r)
 {
     struct sftpd *s = r->s;
@@ -267,15 +134,10 @@ static bool keep_data(struct request *r)
 static void begin(struct request *r)
 {
     const char *text = NULL;
-    enum gw_err err = bind_names(r);
-    if (err == GW_OK)
-        err = permit(r, &text);
-    if (err != GW_OK) {
+    enum gw_err err = bind_request(r, &text);
+    if (err != GW_OK)
         request_status(r, err, text);
-        return;
-    }
-    claim_more(r);
-    if (!must_wait(r)) {
+    else if (!must_wait(r)) {
         start(r);
     } else if (!keep_data(r)) {
         r->h[0]->broken = true;
