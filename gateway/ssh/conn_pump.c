@@ -11,14 +11,21 @@
  * messages short that libssh fills while we look at the first. */
 #define POLLS_BEFORE_LOGIN 1
 /* Answers that the peer does not read (libssh keeps them without a bound). */
-#define BACKLOG_MAX (1024u * 1024u)
+#define BACKLOG_MAX     (1024u * 1024u)
+#define PACKET_OVERHEAD 32u
 /* From here on an engine that is full stops the reading of the socket. */
 #define UNREAD_PAUSE (64u * 1024u)
 
+/* What libssh was given to send: it counts payloads, which length, padding and MAC come on top of.
+ */
+static uint64_t produced(const struct conn *c)
+{
+    return c->raw.out_bytes + c->raw.out_packets * PACKET_OVERHEAD;
+}
+
 static int64_t backlog(const struct conn *c)
 {
-    return (int64_t)(c->raw.out_bytes - c->backlog_raw) -
-           (int64_t)(c->sock.out_bytes - c->backlog_sock);
+    return (int64_t)(produced(c) - c->backlog_raw) - (int64_t)(c->sock.out_bytes - c->backlog_sock);
 }
 
 /* A reply is owed: libssh would queue pipelined requests without a bound. */
@@ -107,9 +114,23 @@ static void poll_rounds(struct conn *c)
     }
 }
 
+/* These send data between their KEXINIT and NEWKEYS, against RFC 4253 section 7.1, and libssh ends
+ * the session for it: keys are changed when they ask, or at the limit of the cipher. */
+static void spare_rekeying(struct conn *c)
+{
+    const uint64_t no_bytes = 0;
+    const uint32_t no_s = 0;
+    const char *version = ssh_get_clientbanner(c->ssh);
+    if (version == NULL || strstr(version, "-AsyncSSH_") == NULL)
+        return;
+    (void)ssh_options_set(c->ssh, SSH_OPTIONS_REKEY_DATA, &no_bytes);
+    (void)ssh_options_set(c->ssh, SSH_OPTIONS_REKEY_TIME, &no_s);
+}
+
 static void handshake(struct conn *c)
 {
     int rc = ssh_handle_key_exchange(c->ssh);
+    spare_rekeying(c); /* counts from the first NEWKEYS on, so before it */
     if (c->event == NULL && rc != SSH_ERROR) {
         /* Not before the first call: the session has no poll handle until then. */
         c->event = ssh_event_new();
@@ -174,7 +195,7 @@ void conn_pump(struct conn *c)
     c->pumping = false;
 
     if (!(ssh_get_status(c->ssh) & SSH_WRITE_PENDING)) {
-        c->backlog_raw = c->raw.out_bytes;
+        c->backlog_raw = produced(c);
         c->backlog_sock = c->sock.out_bytes;
     }
     if (c->end_why == NULL && c->drain && !conn_channel_busy(c) && !conn_channel_has_files(c))
