@@ -48,6 +48,7 @@ static enum gw_err store_open(struct local_store *s, const char *path, struct gw
                           "sandbox that allows the call",
                           path);
     close(fd);
+    s->is_writable = faccessat(s->fd, ".", W_OK | X_OK, AT_EACCESS) == 0;
     return GW_OK;
 }
 
@@ -56,14 +57,13 @@ enum gw_err local_root_store(const struct local_conf *conf, struct local_store *
 {
     struct local_store *s = mem_zalloc(sizeof *s);
     s->refs = 1;
-    s->fd = s->stage_fd = -1;
+    s->fd = -1;
     s->umask = (mode_t)strtoul(conf->umask, NULL, 8);
     s->uid = conf->uid;
     s->gid = conf->gid;
     s->atomic = conf->atomic_uploads;
     s->fsync = conf->fsync;
     s->nameless = access("/proc/self/fd", X_OK) == 0;
-    uv_mutex_init(&s->lock);
     enum gw_err err = store_open(s, conf->root, msg);
     if (err != GW_OK)
         local_root_store_unref(&s);
@@ -85,9 +85,6 @@ void local_root_store_unref(struct local_store **sp)
         return;
     if (s->fd >= 0)
         close(s->fd);
-    if (s->stage_fd >= 0)
-        close(s->stage_fd);
-    uv_mutex_destroy(&s->lock);
     mem_free(s->path);
     mem_free(s);
 }

@@ -24,9 +24,8 @@ struct local_store {
     uid_t uid;
     gid_t gid;
     bool atomic, fsync;
-    bool nameless;   /* uploads may be O_TMPFILE: /proc is there to name them from */
-    uv_mutex_t lock; /* guards stage_fd */
-    int stage_fd; /* the folder LOCAL_ROOT_RESERVED; -1 = not asked for yet, -2 = not to be had */
+    bool nameless;    /* uploads may be O_TMPFILE: /proc is there to name them from */
+    bool is_writable; /* root itself: an upload may lie there */
 };
 
 struct local_root {

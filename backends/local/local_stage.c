@@ -9,8 +9,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define TRIES_MAX 100
+#define TRIES_MAX  100
+#define HEX_DIGITS 24
 
+/* The reserved name, a dot, HEX_DIGITS of chance. */
 static enum gw_err fresh_name(char to[48])
 {
     uint64_t r[2];
@@ -21,25 +23,13 @@ static enum gw_err fresh_name(char to[48])
     return GW_OK;
 }
 
-/* The store's own folder for uploads; -1 where it cannot be made. */
-static int stage_dir(struct local_store *s)
+/* Not everything that is hidden is ours to remove. */
+static bool is_fresh_name(const char *name)
 {
-    uv_mutex_lock(&s->lock);
-    if (s->stage_fd == -1) {
-        (void)mkdirat(s->fd, LOCAL_ROOT_RESERVED,
-                      0700); /* the open below says whether it is there */
-        s->stage_fd =
-            openat(s->fd, LOCAL_ROOT_RESERVED, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (s->stage_fd >= 0 && faccessat(s->fd, LOCAL_ROOT_RESERVED, W_OK | X_OK, 0) != 0) {
-            close(s->stage_fd);
-            s->stage_fd = -1;
-        }
-        if (s->stage_fd < 0)
-            s->stage_fd = -2;
-    }
-    int fd = s->stage_fd;
-    uv_mutex_unlock(&s->lock);
-    return fd < 0 ? -1 : fd;
+    const size_t n = sizeof LOCAL_ROOT_RESERVED - 1;
+    return strncmp(name, LOCAL_ROOT_RESERVED ".", n + 1) == 0 &&
+           strlen(name + n + 1) == HEX_DIGITS &&
+           strspn(name + n + 1, "0123456789abcdef") == HEX_DIGITS;
 }
 
 static bool same_mount(int a, int b)
@@ -52,11 +42,11 @@ static bool same_mount(int a, int b)
     return (x.stx_mask & y.stx_mask & STATX_MNT_ID) != 0 && x.stx_mnt_id == y.stx_mnt_id;
 }
 
-/* A file can only be renamed on its own mount. */
-static int tmp_dir(struct local_store *s, int dirfd)
+/* The store's root, where a sweep looks; beside the target where the root is not ours to write, or
+ * on another mount, from which no file can be renamed. There a listing cleans up. */
+static int tmp_dir(const struct local_store *s, int dirfd)
 {
-    int own = stage_dir(s);
-    return own >= 0 && same_mount(own, dirfd) ? own : dirfd;
+    return s->is_writable && same_mount(s->fd, dirfd) ? s->fd : dirfd;
 }
 
 /* Made, and locked before anybody can take it for a dead one's. */
@@ -84,7 +74,7 @@ static enum gw_err open_named(struct local_stage *g, int append_flag, int *fd)
     return GW_IO;
 }
 
-enum gw_err local_stage_open(struct local_store *s, struct local_place *place, bool excl,
+enum gw_err local_stage_open(const struct local_store *s, struct local_place *place, bool excl,
                              int append_flag, struct local_stage *out, int *fd)
 {
     *out = (struct local_stage){.dirfd = place->dirfd, .excl = excl, .replaces = place->exists};
@@ -125,7 +115,7 @@ static int link_nameless(int fd, int dirfd, const char *name)
 }
 
 /* A name of its own for a moment: link() does not replace, rename() does. */
-static enum gw_err name_it(struct local_store *s, struct local_stage *g, int fd)
+static enum gw_err name_it(const struct local_store *s, struct local_stage *g, int fd)
 {
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)
         return gw_err_from_errno(errno);
@@ -163,7 +153,7 @@ static enum gw_err sync_dir(int dirfd)
     return err;
 }
 
-static enum gw_err take_name(struct local_store *s, struct local_stage *g, int fd)
+static enum gw_err take_name(const struct local_store *s, struct local_stage *g, int fd)
 {
     if (g->tmp[0] == '\0' && !(g->replaces && !g->excl)) {
         if (link_nameless(fd, g->dirfd, g->name) == 0)
@@ -183,7 +173,7 @@ static enum gw_err take_name(struct local_store *s, struct local_stage *g, int f
     return GW_OK;
 }
 
-enum gw_err local_stage_publish(struct local_store *s, struct local_stage *g, int fd)
+enum gw_err local_stage_publish(const struct local_store *s, struct local_stage *g, int fd)
 {
     enum gw_err err = GW_OK;
     if (s->fsync && fsync(fd) != 0)
@@ -199,6 +189,8 @@ enum gw_err local_stage_publish(struct local_store *s, struct local_stage *g, in
 bool local_stage_reap(int dirfd, const char *name)
 {
     bool removed = false;
+    if (!is_fresh_name(name))
+        return false;
     int fd = openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return false;
@@ -208,10 +200,10 @@ bool local_stage_reap(int dirfd, const char *name)
     return removed;
 }
 
-static unsigned sweep_dir(int dirfd)
+unsigned local_stage_sweep(const struct local_store *s)
 {
     unsigned n = 0;
-    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(s->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (d == NULL) {
         if (fd >= 0)
@@ -219,19 +211,7 @@ static unsigned sweep_dir(int dirfd)
         return 0;
     }
     for (const struct dirent *e; (e = readdir(d)) != NULL;)
-        if (local_root_is_reserved(e->d_name) && e->d_type != DT_DIR)
-            n += local_stage_reap(dirfd, e->d_name);
+        n += local_stage_reap(s->fd, e->d_name);
     closedir(d);
-    return n;
-}
-
-unsigned local_stage_sweep(struct local_store *s)
-{
-    unsigned n = sweep_dir(s->fd);
-    int own = openat(s->fd, LOCAL_ROOT_RESERVED, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (own >= 0) {
-        n += sweep_dir(own);
-        close(own);
-    }
     return n;
 }

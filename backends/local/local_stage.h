@@ -13,21 +13,21 @@ struct local_stage {
     char name[NAME_MAX + 1];
     bool excl;     /* nothing may be there by then */
     bool replaces; /* something was there at the open */
-    int tmp_dirfd; /* of tmp: a folder of the store's, or dirfd; not closed */
+    int tmp_dirfd; /* of tmp: the store's root, or dirfd; not closed */
     char tmp[48];  /* "" = nameless */
 };
 
 /* Takes place->dirfd, also when it fails. *fd is readable and writable, mode 0600, empty.
  * append_flag: O_APPEND or 0. */
-enum gw_err local_stage_open(struct local_store *s, struct local_place *place, bool excl,
+enum gw_err local_stage_open(const struct local_store *s, struct local_place *place, bool excl,
                              int append_flag, struct local_stage *out, int *fd);
 /* Gives the file its name. Errors: GW_EXISTS (excl). Frees stage either way, not fd. */
-enum gw_err local_stage_publish(struct local_store *s, struct local_stage *stage, int fd);
+enum gw_err local_stage_publish(const struct local_store *s, struct local_stage *stage, int fd);
 void local_stage_discard(struct local_stage *stage);
 
-/* Removes `name` (a reserved one) from dirfd if its owner is dead. */
+/* Removes `name` from dirfd if it is an upload's, and its owner is dead. */
 bool local_stage_reap(int dirfd, const char *name);
-/* All that the store's own places hold. Gives the number removed. */
-unsigned local_stage_sweep(struct local_store *s);
+/* Those in the store's root. Gives the number removed. */
+unsigned local_stage_sweep(const struct local_store *s);
 
 #endif

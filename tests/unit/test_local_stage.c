@@ -194,7 +194,7 @@ static void test_listing_cleans_up(void **state)
     char text[FS_TEXT_MAX];
     char path[PATH_MAX + 64];
     assert_int_equal(sync_mkdir(f->fs, "/d"), GW_OK);
-    snprintf(path, sizeof path, "%s/d/.gateway-upload.dead", f->top);
+    snprintf(path, sizeof path, "%s/d/.gateway-upload.%024d", f->top, 7);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(flock(fd, LOCK_EX), 0);
