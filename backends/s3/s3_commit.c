@@ -126,7 +126,7 @@ static void put_done(void *arg, const struct s3_res *res)
     c->put_err = res->err;
     snprintf(c->put_text, sizeof c->put_text, "%s",
              res->text != NULL ? res->text : gw_err_text(res->err));
-    if (!res->maybe_done) {
+    if (!res->maybe_done && res->err != GW_EXISTS) {
         end(c, c->put_err, c->put_text);
         return;
     }

@@ -425,7 +425,7 @@ static void completed(void *arg, const struct s3_res *res)
         fail(u, res->err == GW_NOT_FOUND ? GW_UPSTREAM : res->err, res->text);
         /* NoSuchUpload or a failed condition may be the answer to a repetition of what had worked.
          */
-        if (!res->maybe_done && res->err != GW_NOT_FOUND && res->err != GW_EXISTS) {
+        if (!res->maybe_done && strcmp(res->code, "NoSuchUpload") != 0 && res->err != GW_EXISTS) {
             complete_end(u, u->err, u->text);
             return;
         }

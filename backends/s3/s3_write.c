@@ -147,16 +147,17 @@ static bool begin_part(struct writer *w, bool waiting)
         return false;
     }
     uint64_t size = s3_part_size((uint64_t)w->store->conf->part_mb << 20, number, S3_PARTS_MAX);
+    /* Before any wait: a part that is full must be on its way, else its memory never comes back. */
+    if (number > 1 && w->upload == NULL) {
+        w->upload = s3_upload_new(w->store, w->file.key, &w->meta, w->log, upload_moved, w);
+        s3_upload_add(w->upload, &w->first);
+    }
     /* As many parts wait as are sent: one is filled while the lanes are busy. */
     if (w->upload != NULL && s3_upload_unsent(w->upload) > w->store->conf->upload_concurrency)
         return false;
     size_t reserve = number == 1 && S3_PART_FIRST < size ? S3_PART_FIRST : (size_t)size;
     if (!take(w, reserve, waiting))
         return false;
-    if (number > 1 && w->upload == NULL) {
-        w->upload = s3_upload_new(w->store, w->file.key, &w->meta, w->log, upload_moved, w);
-        s3_upload_add(w->upload, &w->first);
-    }
     w->nparts = number;
     w->cur = s3_part_new(budget_of(w), number, w->next_off, (size_t)size, reserve, wants_hash(w));
     return true;
