@@ -4,7 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "backends/s3/s3_abort.h"
 #include "backends/s3/s3_cache.h"
+#include "backends/s3/s3_journal.h"
 #include "backends/s3/s3_meta.h"
 #include "backends/s3/s3_task.h"
 #include "backends/s3/s3_xml.h"
@@ -40,31 +42,11 @@ struct copy {
     struct part parts[PARTS_AT_ONCE];
 };
 
-/* ---- an upload that will not be completed ---- */
-
-struct orphan {
-    struct s3_store *store;
-    struct op *request;
-};
-
-static void orphan_done(void *arg, const struct s3_res *res)
-{
-    struct orphan *o = arg;
-    (void)res; /* what an abort leaves, the sweep at the next start finds */
-    o->request = NULL;
-    s3_store_unref(&o->store);
-    mem_free(o);
-}
-
+/* Not to be completed any more. */
 static void abandon_upload(struct copy *c)
 {
-    if (c->upload_id == NULL)
-        return;
-    struct orphan *o = mem_zalloc(sizeof *o);
-    const struct s3_param query[] = {{"uploadId", c->upload_id}};
-    const struct s3_req req = {.method = "DELETE", .key = c->to, .query = query, .nquery = 1};
-    o->store = s3_store_ref(c->task.store);
-    o->request = s3_client_start(o->store->client, &req, orphan_done, o);
+    if (c->upload_id != NULL)
+        (void)s3_abort_start(c->task.store, c->to, c->upload_id, NULL, NULL);
     mem_free(c->upload_id);
     c->upload_id = NULL;
 }
@@ -261,6 +243,7 @@ static void completed(void *arg, const struct s3_res *res)
         fail(c, res->err, res->text);
         return;
     }
+    s3_journal_remove(c->task.store, c->to, c->upload_id);
     mem_free(c->upload_id);
     c->upload_id = NULL;
     verify(c);
@@ -378,6 +361,7 @@ static void initiated(void *arg, const struct s3_res *res)
         fail(c, GW_UPSTREAM, "S3 began no multipart upload");
         return;
     }
+    s3_journal_add(c->task.store, c->to, c->upload_id);
     c->etags = mem_array(c->nparts, sizeof *c->etags);
     for (size_t i = 0; i < PARTS_AT_ONCE; i++) {
         c->parts[i].copy = c;
