@@ -26,11 +26,23 @@ def session(gateway, user="alice", password=None, key=None, port=None):
         transport.close()
 
 
+def close(file):
+    """paramiko's own close() keeps to itself what CLOSE was answered."""
+    file.flush()
+    try:
+        file.sftp._request(paramiko.sftp.CMD_CLOSE, file.handle)
+    finally:
+        file._closed = True
+
+
 def write_all(sftp, path, data):
-    with sftp.open(path, "wb") as file:
+    file = sftp.open(path, "wb")
+    try:
         file.set_pipelined(True)
         for at in range(0, len(data), 32768):
             file.write(data[at:at + 32768])
+    finally:
+        close(file)
 
 
 def read_all(sftp, path):

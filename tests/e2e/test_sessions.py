@@ -8,7 +8,7 @@ import time
 import pytest
 
 from gateway import PASSWORD, SANITIZED, wait_for
-from raw import read_all, session, write_all
+from raw import close, read_all, session, write_all
 
 DATA = os.urandom(1 << 20)
 
@@ -123,7 +123,7 @@ def test_term_lets_a_transfer_finish(postern, tmp_path):
             with session(gateway):
                 pass
         file.write(DATA)
-        file.close()
+        close(file)
     assert gateway.wait_end() == 0
     assert (tmp_path / "late").read_bytes() == DATA * 2
 

