@@ -725,6 +725,56 @@ static void test_plain_uploads(void **state)
     backend_unref(&b);
 }
 
+/* What is made belongs to whom the configuration says, with the modes that it says, whatever the
+ * process's own umask is. */
+static void test_owner_and_umask(void **state)
+{
+    struct fixture *f = *state;
+    const bool is_root = geteuid() == 0;
+    char bits[] = "027";
+    struct local_conf conf = {.root = f->root, .umask = bits, .atomic_uploads = true};
+    conf.uid = is_root ? 1234 : 0;
+    conf.gid = is_root ? 5678 : 0;
+    const struct opt_any any = {.kind = &local_kind.opt, .conf = &conf};
+    const struct backend_env env = {.loop = f->loop};
+    struct backend *b;
+    assert_int_equal(backend_new(&env, "owned", &any, &b, NULL), GW_OK);
+    struct fs *fs = view(b, "home/bob");
+    mode_t before = umask(077);
+    assert_int_equal(sync_put(fs, "/file", "x"), GW_OK);
+    assert_int_equal(sync_mkdir(fs, "/dir"), GW_OK);
+    static const struct {
+        const char *path;
+        uint32_t mode;
+    } rows[] = {{"/", 0750}, {"/file", 0640}, {"/dir", 0750}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fs_attr attr;
+        assert_int_equal(sync_stat(fs, rows[i].path, true, &attr), GW_OK);
+        assert_int_equal(attr.mode, rows[i].mode);
+        assert_int_equal(attr.uid, is_root ? 1234 : geteuid());
+        assert_int_equal(attr.gid, is_root ? 5678 : getegid());
+    }
+    umask(before);
+    fs_free(&fs);
+    backend_unref(&b);
+}
+
+/* A store that cannot be opened says why, at the start. */
+static void test_refused_configuration(void **state)
+{
+    struct fixture *f = *state;
+    char missing[] = "/no/such/folder";
+    char bits[] = "022";
+    const struct local_conf conf = {.root = missing, .umask = bits};
+    const struct opt_any any = {.kind = &local_kind.opt, .conf = (void *)(uintptr_t)&conf};
+    const struct backend_env env = {.loop = f->loop};
+    struct backend *b = NULL;
+    struct gw_errmsg msg = {""};
+    assert_int_equal(backend_new(&env, "bad", &any, &b, &msg), GW_CONFIG);
+    assert_null(b);
+    assert_non_null(strstr(msg.text, "/no/such/folder"));
+}
+
 int main(void)
 {
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -751,6 +801,8 @@ int main(void)
         ROW(test_statvfs_and_probe),
         ROW(test_lost_write),
         ROW(test_plain_uploads),
+        ROW(test_owner_and_umask),
+        ROW(test_refused_configuration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
