@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct gw_errmsg msg = {""};
     log_level_now = LOG_LVL_ERROR;
     if (base == NULL)
-        base = json_loads("{\"home\":\"/h/${user}\",\"limits\":{\"sessions\":4},"
+        base = json_loads("{\"home\":\"/h/${user}\",\"limits\":{},"
                           "\"mounts\":[{\"path\":\"/\",\"backend\":\"m\",\"prefix\":\"${user}\"}]}",
                           0, NULL);
     if (user_file_parse(gw_span_of(data, size), base, &f, &msg) != GW_OK) {

@@ -88,21 +88,20 @@ static void test_good(void **state)
          "{\"permissions\":{\"/\":[\"list\"],\"/"
          "in\":[\"upload\",\"delete_files\",\"delete_dirs\"]}}"},
         /* limits: key by key. */
-        {"a", "{\"limits\":{\"sessions\":4,\"quota_bytes\":10}}",
-         "{\"limits\":{\"quota_bytes\":0,\"max_file_bytes\":5}}",
-         "{\"limits\":{\"sessions\":4,\"upload_kib_s\":0,\"download_kib_s\":0,\"quota_bytes\":0,"
-         "\"quota_files\":0,\"max_file_bytes\":5}}"},
+        {"a", "{\"limits\":{\"sessions\":0}}", "{\"limits\":{\"quota_bytes\":0}}",
+         "{\"limits\":{\"sessions\":0,\"upload_kib_s\":0,\"download_kib_s\":0,\"quota_bytes\":0,"
+         "\"quota_files\":0,\"max_file_bytes\":0}}"},
         {"login", NULL, "{\"user\":\"canonical\",\"home\":\"/h/${user}\"}",
          "{\"user\":\"canonical\",\"home\":\"/h/canonical\"}"},
         {"a", NULL,
          "{\"restrict_to_home\":true,\"methods\":[\"publickey,password\",\"publickey\"],"
          "\"next_methods\":[\"password\"],\"allow\":[\"10.0.0.0/8\",\"::1\"],"
          "\"expires\":\"2027-01-01T02:00:00+02:00\",\"banner\":\"hi\",\"idle_s\":60,"
-         "\"credentials\":\"c\",\"partial_uploads\":\"keep\",\"public_keys\":[\"k\"]}",
+         "\"credentials\":\"c\",\"partial_uploads\":\"discard\",\"public_keys\":[\"k\"]}",
          "{\"restrict_to_home\":true,\"methods\":[\"publickey,password\",\"publickey\"],"
          "\"next_methods\":[\"password\"],\"allow\":[\"10.0.0.0/8\",\"::1\"],"
          "\"expires\":\"2027-01-01T00:00:00Z\",\"banner\":\"hi\",\"idle_s\":60,"
-         "\"credentials\":\"c\",\"partial_uploads\":\"keep\",\"public_keys\":[\"k\"]}"},
+         "\"credentials\":\"c\",\"partial_uploads\":\"discard\",\"public_keys\":[\"k\"]}"},
         /* The epoch itself is long past, not "never". */
         {"a", NULL, "{\"expires\":\"1970-01-01T00:00:00Z\"}",
          "{\"expires\":\"1970-01-01T00:00:01Z\"}"},
@@ -160,6 +159,10 @@ static void test_bad(void **state)
         {"{\"limits\":{\"sessions\":4294967296}}", "limits.sessions: "},
         {"{\"limits\":{\"sessions\":\"4\"}}", "limits.sessions: "},
         {"{\"limits\":{\"quota_bytes\":1.5}}", "limits.quota_bytes: "},
+        /* What this version would not hold the user to. */
+        {"{\"limits\":{\"sessions\":4}}", "limits.sessions: is not enforced"},
+        {"{\"limits\":{\"quota_bytes\":0,\"max_file_bytes\":1}}", "limits.max_file_bytes: is not"},
+        {"{\"partial_uploads\":\"keep\"}", "partial_uploads: is not in this version"},
         {"{\"public_keys\":\"k\"}", "public_keys: "},
         {"{\"public_keys\":[1]}", "public_keys[0]: "},
         {"{\"methods\":[\"pubkey\"]}", "methods[0]: "},
