@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/rand.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ struct row {
 };
 
 struct user_file {
-    unsigned refs;
+    atomic_uint refs;
     struct row *rows; /* by name */
     size_t n;
     const char **hashes; /* of the users that have one; borrowed from rows */
@@ -130,7 +131,7 @@ enum gw_err user_file_parse(struct gw_span text, const json_t *base, struct user
         return gw_err_set(msg, GW_CONFIG, "line %d, column %d: %s", bad.line, bad.column, bad.text);
     }
     struct user_file *f = mem_zalloc(sizeof *f);
-    f->refs = 1;
+    atomic_init(&f->refs, 1);
     enum gw_err err = take_users(root, base, f, msg);
     if (err == GW_OK && RAND_bytes((unsigned char *)&f->salt, sizeof f->salt) != 1)
         err = gw_err_set(msg, GW_INTERNAL, "no random bytes");
@@ -192,7 +193,7 @@ enum gw_err user_file_load(const char *path, const json_t *base, struct user_fil
 
 struct user_file *user_file_ref(struct user_file *f)
 {
-    f->refs++;
+    atomic_fetch_add(&f->refs, 1);
     return f;
 }
 
@@ -226,7 +227,7 @@ void user_file_unref(struct user_file **fp)
 {
     struct user_file *f = *fp;
     *fp = NULL;
-    if (f != NULL && --f->refs == 0)
+    if (f != NULL && atomic_fetch_sub(&f->refs, 1) == 1)
         free_now(f);
 }
 
@@ -234,7 +235,7 @@ void user_file_unref_on(struct loop *l, struct user_file **fp)
 {
     struct user_file *f = *fp;
     *fp = NULL;
-    if (f != NULL && --f->refs == 0)
+    if (f != NULL && atomic_fetch_sub(&f->refs, 1) == 1)
         (void)work_start(l, &free_fns, f);
 }
 

@@ -22,7 +22,7 @@ struct user_entry {
 
 /*
  * Reads the whole file, every user over `base` (may be NULL). Blocks: on the pool, or at the start.
- * Starts with one reference; references belong to one loop's thread.
+ * Starts with one reference; any thread may ref and unref.
  * Logs a line for each public key that is refused, and leaves it out. *stamp is what the
  * file was when it was opened; also after a failure, or zeroed when it could not be.
  * Errors: GW_IO, GW_TOO_LARGE, GW_CONFIG with the JSON path; *msg never quotes the file's content.

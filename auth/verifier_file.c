@@ -2,11 +2,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "auth/passwd.h"
 #include "auth/pubkey.h"
-#include "auth/user_file.h"
+#include "auth/user_source.h"
 #include "gateway/base/list.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/work.h"
@@ -21,11 +20,7 @@ struct conf {
 struct file {
     struct verifier v;
     struct verifier_env env;
-    char *path;
-    struct user_file *users; /* the last good one */
-    struct stat stamp;       /* of the last one that was read, good or not */
-    int64_t read_s;          /* when */
-    char broken[512];        /* why the last one was no good; "" = it was */
+    struct user_source *source;
     struct op *load;
     struct list waiting; /* checks that a load must start for */
     struct list riding;  /* checks that wait for `load` */
@@ -34,14 +29,10 @@ struct file {
 /* On the pool: owns all it touches, for the verifier may be gone. */
 struct load {
     struct file *owner; /* only for done() */
-    char *path;
-    json_t *base;
-    struct stat stamp;
-    int64_t read_s;
-    bool changed;
+    struct loop *loop;
+    struct user_source *source;
     struct user_file *users;
-    enum gw_err err;
-    struct gw_errmsg msg;
+    struct gw_errmsg broken;
 };
 
 struct check {
@@ -56,48 +47,16 @@ struct check {
     void *arg;
 };
 
-static int64_t now_s(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return ts.tv_sec;
-}
-
-static bool same_time(struct timespec a, struct timespec b)
-{
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-static bool same_stamp(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           same_time(a->st_mtim, b->st_mtim) && same_time(a->st_ctim, b->st_ctim);
-}
-
-/* A file that was read within two seconds of its last change may change again under the same
- * stamp: file systems count time in ticks. */
-static bool unchanged(const struct load *j)
-{
-    struct stat st;
-    int64_t age = j->read_s - (int64_t)j->stamp.st_mtim.tv_sec;
-    return stat(j->path, &st) == 0 && same_stamp(&st, &j->stamp) && !(age >= 0 && age < 2);
-}
-
 static void load_run(void *job)
 {
     struct load *j = job;
-    if (unchanged(j))
-        return;
-    j->changed = true;
-    j->read_s = now_s();
-    j->err = user_file_load(j->path, j->base, &j->users, &j->stamp, &j->msg);
+    j->users = user_source_look(j->source, &j->broken);
 }
 
 static void load_free(struct load *j)
 {
-    user_file_unref(&j->users);
-    json_decref(j->base);
-    mem_free(j->path);
+    user_file_unref_on(j->loop, &j->users);
+    user_source_unref(&j->source);
     mem_free(j);
 }
 
@@ -122,35 +81,9 @@ static void kick(struct file *v)
     }
     struct load *j = mem_zalloc(sizeof *j);
     j->owner = v;
-    j->path = mem_strdup(v->path);
-    j->base = json_incref((json_t *)(uintptr_t)v->env.users);
-    j->stamp = v->stamp;
-    j->read_s = v->read_s;
+    j->loop = v->env.loop;
+    j->source = user_source_ref(v->source);
     v->load = work_start(v->env.loop, &load_fns, j);
-}
-
-static void install(struct file *v, struct load *j)
-{
-    if (!j->changed)
-        return;
-    bool other = !same_stamp(&v->stamp, &j->stamp);
-    v->stamp = j->stamp;
-    v->read_s = j->read_s;
-    if (j->err != GW_OK) {
-        if (strcmp(v->broken, j->msg.text) != 0)
-            LOG_EVENT(LOG_LVL_ERROR, NULL, "user_file_broken", log_str("path", v->path),
-                      log_str("reason", j->msg.text),
-                      log_u64("users_kept", user_file_count(v->users)));
-        snprintf(v->broken, sizeof v->broken, "%s", j->msg.text);
-        return;
-    }
-    v->broken[0] = '\0';
-    user_file_unref_on(v->env.loop, &v->users);
-    v->users = j->users;
-    j->users = NULL;
-    if (other)
-        LOG_EVENT(LOG_LVL_INFO, NULL, "user_file_read", log_str("path", v->path),
-                  log_u64("users", user_file_count(v->users)));
 }
 
 static void finish(struct check *c, struct auth_res *res)
@@ -180,15 +113,14 @@ static void hashed(void *arg, bool match)
     finish(c, &res);
 }
 
-static void answer(struct check *c)
+static void answer(struct check *c, const struct gw_errmsg *broken)
 {
     struct auth_res res = {.verdict = AUTH_NEXT, .why = "unknown user"};
     const struct auth_req *req = c->req;
     if (req == NULL) {
-        char why[sizeof c->v->broken];
-        memcpy(why, c->v->broken, sizeof why);
-        res = (struct auth_res){.verdict = why[0] == '\0' ? AUTH_ACCEPT : AUTH_FAULT,
-                                .why = why[0] == '\0' ? NULL : why};
+        res = (struct auth_res){.verdict = AUTH_ACCEPT};
+        if (broken->text[0] != '\0')
+            res = (struct auth_res){.verdict = AUTH_FAULT, .why = broken->text};
         finish(c, &res);
         return;
     }
@@ -215,29 +147,28 @@ static void answer(struct check *c)
     finish(c, &res);
 }
 
-/* A callback may end every check and the verifier: the list is our own, and a check that is still
- * in it keeps the verifier alive. */
+/* A callback may end every check and the verifier: list and load are our own, and a check that is
+ * still in the list keeps the verifier alive. */
 static void load_done(void *job)
 {
     struct load *j = job;
     struct file *v = j->owner;
     struct list mine;
     v->load = NULL;
-    install(v, j);
-    load_free(j);
     list_init(&mine);
     while (!list_empty(&v->riding)) {
         struct check *c = LIST_ENTRY(list_first(&v->riding), struct check, node);
         list_remove(&c->node);
         list_push(&mine, &c->node);
-        c->users = user_file_ref(v->users);
+        c->users = user_file_ref(j->users);
     }
     kick(v);
     while (!list_empty(&mine)) {
         struct check *c = LIST_ENTRY(list_first(&mine), struct check, node);
         list_remove(&c->node);
-        answer(c);
+        answer(c, &j->broken);
     }
+    load_free(j);
 }
 
 static void cancel(struct op *op)
@@ -275,8 +206,7 @@ static void file_free(struct verifier *vp)
 {
     struct file *v = (struct file *)vp;
     op_cancel(&v->load);
-    user_file_unref(&v->users);
-    mem_free(v->path);
+    user_source_unref(&v->source);
     mem_free(v);
 }
 
@@ -290,11 +220,9 @@ static enum gw_err make(const struct verifier_env *env, const void *conf, struct
     struct file *v = mem_zalloc(sizeof *v);
     v->v.type = &file_type;
     v->env = *env;
-    v->path = mem_strdup(cf->path);
-    v->read_s = now_s();
     list_init(&v->waiting);
     list_init(&v->riding);
-    enum gw_err err = user_file_load(v->path, env->users, &v->users, &v->stamp, msg);
+    enum gw_err err = user_source_open(cf->path, env->users, &v->source, msg);
     if (err != GW_OK) {
         file_free(&v->v);
         return GW_CONFIG;

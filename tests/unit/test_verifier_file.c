@@ -238,6 +238,35 @@ static void test_edits(void **state)
     assert_int_equal(a.calls, 1);
 }
 
+/* What one loop has seen is what all loops keep: who has logged in once is not unknown a moment
+ * later on the loop next door, because an edit broke the file in between. */
+static void test_loops_share(void **state)
+{
+    (void)state;
+    struct authkit_answer a;
+    struct gw_errmsg msg;
+    struct loop *first = loop;
+    struct auth *one = auth;
+    struct loop *second = NULL;
+    struct auth *two = NULL;
+    assert_int_equal(loop_new(&second), GW_OK);
+    assert_int_equal(auth_new(second, settings, &two, &msg), GW_OK);
+    authkit_write(path, "{\"users\":[{\"user\":\"bob\",\"public_keys\":[\"" S "\"]}]}");
+    assert_int_equal(verdict(&(struct try){"bob", .key = S}, &a), AUTH_ACCEPT);
+    identity_free(&a.id);
+    authkit_write(path, "{\"users\":[");
+    loop = second;
+    auth = two;
+    assert_int_equal(verdict(&(struct try){"bob", .key = S}, &a), AUTH_ACCEPT);
+    identity_free(&a.id);
+    auth_free(&auth);
+    loop_free(&loop);
+    loop = first;
+    auth = one;
+    assert_int_equal(verdict(&(struct try){"bob", .key = S}, &a), AUTH_ACCEPT);
+    identity_free(&a.id);
+}
+
 /* In place, same size, same second: the stamp may be the same, what counts is what is in it. */
 static void test_quick_edit(void **state)
 {
@@ -268,6 +297,7 @@ static void test_broken_at_the_start(void **state)
         {"nonsense", "line 1"},
         {NULL, "No such file"},
     };
+    auth_free(&auth); /* or the new one would share what it has read */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct gw_errmsg msg = {""};
         authkit_write(path, USERS);
@@ -358,6 +388,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_logins, setup, teardown),
         cmocka_unit_test_teardown(test_methods_that_are_off, teardown),
         cmocka_unit_test_setup_teardown(test_edits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_loops_share, setup, teardown),
         cmocka_unit_test_setup_teardown(test_quick_edit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_broken_at_the_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many, setup, teardown),
