@@ -4,7 +4,7 @@
 
 /* Moving what is unsent to the front is worth it up to here; above, waiting for the peer is
  * cheaper. */
-#define CHEAP_MOVE_BYTES (64u * 1024u)
+#define CHEAP_MOVE_BYTES ((size_t)64 * 1024)
 
 void output_init(struct output *o, size_t max)
 {

@@ -18,13 +18,13 @@ enum rows_at {
 };
 
 struct rows_row {
-    uint8_t type;
     const char *name;       /* in logs and metrics; of an extension: on the wire */
     const char *event;      /* what changes the tree: its log line; NULL = the name */
     const char *announce;   /* an extension's data in VERSION; NULL = not announced */
     uint32_t min_version;   /* 0 = any */
     enum wire_shape shape;  /* the decoder */
     enum order_class order; /* on its (first) handle */
+    uint8_t type;           /* of a request */
     bool changes;           /* its paths */
     bool follows_writer;    /* a file that this session writes answers for its path */
     enum rows_at at;        /* where perms, any and wish are asked */

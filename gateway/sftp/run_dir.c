@@ -7,7 +7,7 @@
 
 /* What a store may give in one batch, encoded, in bytes: an S3 page of 1,000 keys of 1,024 bytes
  * each takes 2.2 MiB. */
-#define BATCH_BYTES_MAX (4u * 1024u * 1024u)
+#define BATCH_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
 static void opendir_done(struct request *r, const struct fs_res *res)
 {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define COPY_CHUNK_BYTES (256u * 1024u)
+#define COPY_CHUNK_BYTES ((size_t)256 * 1024)
 
 static const char *mode_name(uint32_t flags)
 {

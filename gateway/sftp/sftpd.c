@@ -11,7 +11,7 @@
 
 /* Bytes of WRITEs that no store has taken yet; above, the client waits. Two of the largest, so that
  * one is on its way while the other is written. */
-#define WRITES_UNDER_WAY_MAX (512u * 1024u)
+#define WRITES_UNDER_WAY_MAX ((size_t)512 * 1024)
 #define VERSION_ROOM         2048u
 #define IDLE_TRIM_MS         2000u
 

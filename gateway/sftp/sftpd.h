@@ -12,7 +12,7 @@
 
 #define SFTPD_PACKET_MAX (256u * 1024u + 1024u) /* one packet, its length field not counted */
 #define SFTPD_INPUT_MAX  (SFTPD_PACKET_MAX + 64u * 1024u)
-#define SFTPD_OUTPUT_MAX (512u * 1024u)
+#define SFTPD_OUTPUT_MAX ((size_t)512 * 1024)
 
 struct sftpd;
 
@@ -27,7 +27,8 @@ struct sftpd_env {
     const struct log_ctx *log; /* the same */
     uint32_t max_requests, max_handles, dir_page_entries;
     bool ordered_replies;
-    const char *client_version; /* for the clients that need replies in order */
+    const char *client_version; /* for the clients that need replies in order; may be NULL;
+                                   borrowed for sftpd_new() only */
     /* There is output, or room for input again, outside of a feed or sent call. Never from inside
      * one. */
     void (*wake)(void *arg);

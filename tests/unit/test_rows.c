@@ -254,6 +254,8 @@ static void test_whose_folder(void **state)
     /* Where permissions differ from folder to folder, a link could lead around them. */
     assert_int_equal(SFTP_PEER_ASK(p, FXP_SYMLINK, "ss", "g", "/in/l"), FX_PERMISSION_DENIED);
     assert_int_equal(SFTP_PEER_ASK(p, FXP_REMOVE, "s", "/in/g"), FX_OK);
+    assert_int_equal(sync_rmdir(p->raw, "/in"), GW_OK);
+    assert_int_equal(SFTP_PEER_ASK(p, FXP_MKDIR, "su", "/in", Q(0)), FX_PERMISSION_DENIED);
     sftp_peer_free(&p);
 }
 
