@@ -8,11 +8,13 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -248,6 +250,52 @@ static void test_folder_removed_meanwhile(void **state)
     }
 }
 
+/* Another disk below the root: nothing can be renamed onto it from outside. In a child, whose
+ * mounts are its own. */
+static int replace_on_mount(char *root)
+{
+    char path[PATH_MAX];
+    char text[64];
+    struct loop *l;
+    struct backend *b;
+    struct fs *fs;
+    snprintf(path, sizeof path, "%s/m", root);
+    if (mkdir(path, 0755) != 0 || unshare(CLONE_NEWNS) != 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", path, "tmpfs", 0, NULL) != 0)
+        return 77;
+    for (int nameless = 0; nameless < 2; nameless++) {
+        if (loop_new(&l) != GW_OK)
+            return 1;
+        open_store(l, root, nameless != 0, &b, &fs);
+        if (sync_put(fs, "/m/x", "one") != GW_OK || sync_put(fs, "/m/x", "two") != GW_OK ||
+            sync_get(fs, "/m/x", text, sizeof text) != GW_OK || strcmp(text, "two") != 0 ||
+            sync_list(fs, "/m", 0, text, sizeof text) != GW_OK || strcmp(text, "x") != 0 ||
+            sync_rename(fs, "/m/x", "/x", 0) != GW_UNSUPPORTED)
+            return 1;
+        fs_free(&fs);
+        backend_unref(&b);
+        loop_free(&l);
+    }
+    return 0;
+}
+
+static void test_another_mount(void **state)
+{
+    struct fixture *f = *state;
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execl("/proc/self/exe", "mount", f->top, (char *)NULL);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
 /* A full disk, or a quota: told at the write, and nothing appears. */
 static void test_no_space(void **state)
 {
@@ -288,11 +336,17 @@ int main(int argc, char **argv)
 {
     if (argc == 4)
         return be_victim(argv[1], argv[2], strcmp(argv[3], "nameless") == 0);
+    if (argc == 2)
+        return replace_on_mount(argv[1]);
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        ROW(test_killed_in_mid_upload),     ROW(test_exactly_the_dead),
-        ROW(test_listing_cleans_up),        ROW(test_named_uploads),
-        ROW(test_folder_removed_meanwhile), ROW(test_no_space),
+        ROW(test_killed_in_mid_upload),
+        ROW(test_exactly_the_dead),
+        ROW(test_listing_cleans_up),
+        ROW(test_named_uploads),
+        ROW(test_folder_removed_meanwhile),
+        ROW(test_another_mount),
+        ROW(test_no_space),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
