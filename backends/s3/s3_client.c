@@ -57,7 +57,7 @@ struct call {
 
     char *method, *key, *path, *query;
     char body_sha256[S3_SIGN_HASH_MAX]; /* "" = not known beforehand */
-    struct gw_buf headers; /* "name: value" NUL ... */
+    struct gw_buf headers;              /* "name: value" NUL ... */
     size_t nheaders;
     struct gw_span *body;
     size_t nbody;
@@ -283,7 +283,8 @@ static void log_fault(const struct call *k, const struct http_res *http, bool ag
 {
     const struct s3_answer *a = &k->answer;
     /* What a client asks about and is not there is no fault. */
-    if (a->err == GW_NOT_FOUND || a->err == GW_EXISTS || a->err == GW_EOF)
+    if (a->err == GW_NOT_FOUND || a->err == GW_EXISTS || a->err == GW_EOF ||
+        strcmp(a->code, "NoSuchUpload") == 0)
         return;
     LOG_EVENT(again ? LOG_LVL_INFO : LOG_LVL_WARN, k->req.log, again ? "s3_retry" : "s3_error",
               log_str("bucket", k->client->conf->bucket), log_str("method", k->method),
