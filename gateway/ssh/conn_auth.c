@@ -16,7 +16,9 @@
 #define ANSWERS_MAX  16u
 #define ANSWER_MAX   1024u
 /* A packet without a message may be an SSH_MSG_IGNORE before the request that it belongs to. */
-#define SWALLOW_LEAST_MS 100u
+#define SWALLOW_LEAST_MS 250u
+/* No request with a key in it is shorter; asyncssh's SSH_MSG_IGNORE before each packet is. */
+#define SWALLOW_LEAST_BYTES 64u
 /* Packets without a message in one login: more is no client. */
 #define DOUBTED_MAX 64u
 
@@ -427,13 +429,32 @@ static bool take_user(struct conn *c)
     return true;
 }
 
+/* Packets since the service request that no message came from. */
+static uint64_t doubted(struct conn *c)
+{
+    struct conn_login *in = c->login;
+    /* Requests that came in one read with the service request are in base already. */
+    if (in->base + in->explained > c->raw.in_packets)
+        in->base = c->raw.in_packets - in->explained;
+    return c->raw.in_packets - in->base - in->explained;
+}
+
+/* A request has come: what came before it was no request that still waits for an answer. */
+static void settle(struct conn *c)
+{
+    struct conn_login *in = c->login;
+    in->explained++;
+    in->doubted = doubted(c);
+    in->seen_bytes = c->raw.in_bytes;
+    op_cancel(&in->swallow);
+}
+
 static void auth_request(struct conn *c, ssh_message m)
 {
     struct conn_login *in = c->login;
     in->held = m;
     in->held_ms = loop_now_ms(c->env->loop);
-    in->explained++;
-    op_cancel(&in->swallow);
+    settle(c);
     if (!in->service) {
         conn_end(c, "login without a service request", true);
         return;
@@ -479,6 +500,7 @@ static void service_request(struct conn *c, ssh_message m)
         else
             in->explained++;
         in->service = true;
+        in->seen_bytes = c->raw.in_bytes;
     }
     ssh_message_free(m);
 }
@@ -503,19 +525,18 @@ static void on_swallowed(void *arg)
 static void look_for_swallowed(struct conn *c)
 {
     struct conn_login *in = c->login;
-    if (!in->service)
+    uint64_t now = in->service ? doubted(c) : 0;
+    if (now == in->doubted)
         return;
-    /* Requests that came in one read with the service request are in base already. */
-    if (in->base + in->explained > c->raw.in_packets)
-        in->base = c->raw.in_packets - in->explained;
-    uint64_t doubted = c->raw.in_packets - in->base - in->explained;
-    if (doubted == in->doubted)
-        return;
-    in->doubted = doubted;
-    if (doubted > DOUBTED_MAX) {
+    uint64_t bytes = c->raw.in_bytes - in->seen_bytes;
+    in->doubted = now;
+    in->seen_bytes = c->raw.in_bytes;
+    if (now > DOUBTED_MAX) {
         conn_end(c, "too many packets that ask for nothing", true);
         return;
     }
+    if (bytes < SWALLOW_LEAST_BYTES)
+        return;
     uint32_t ms = c->settings->auth.failure_delay_ms;
     op_cancel(&in->swallow);
     in->swallow = deadline_start(c->env->loop, ms > SWALLOW_LEAST_MS ? ms : SWALLOW_LEAST_MS,

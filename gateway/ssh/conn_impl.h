@@ -44,6 +44,7 @@ struct conn_login {
     bool none_seen, query;
     uint64_t base, explained; /* of raw.in_packets: at the service request, and since */
     uint64_t doubted;         /* packets without a message, as of the last look */
+    uint64_t seen_bytes;      /* raw.in_bytes, the same */
     const char *done[CONN_STEPS_MAX];
     size_t ndone;
     unsigned asked; /* prompts that the client has not answered yet, + 1; 0 = none was asked */
