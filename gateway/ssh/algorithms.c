@@ -3,6 +3,8 @@
 #include <libssh/libssh.h>
 #include <string.h>
 
+#include "config/nearest.h"
+
 enum {
     DEFAULT = 1u << 0,
     SINCE_0_12 = 1u << 1, /* of libssh */
@@ -155,45 +157,6 @@ bool algorithms_offered(enum algorithm_class cls, const struct opt_strs *chosen,
     return false;
 }
 
-/* Edits from a to b (Levenshtein), counted up to `limit`. */
-static size_t distance(const char *a, const char *b, size_t limit)
-{
-    size_t row[64];
-    size_t la = strlen(a), lb = strlen(b);
-    if (la >= 64 || lb >= 64)
-        return limit;
-    for (size_t j = 0; j <= lb; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= la; i++) {
-        size_t corner = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= lb; j++) {
-            size_t best = corner + (a[i - 1] != b[j - 1]);
-            corner = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[lb] < limit ? row[lb] : limit;
-}
-
-static const char *nearest(enum algorithm_class cls, const char *name)
-{
-    const char *best = NULL;
-    size_t least = 64;
-    for (size_t i = 0; i < NROWS; i++) {
-        size_t d = rows[i].cls == cls ? distance(name, rows[i].name, least) : least;
-        if (d < least) {
-            least = d;
-            best = rows[i].name;
-        }
-    }
-    return best;
-}
-
 size_t algorithms_check(enum algorithm_class cls, const struct opt_strs *chosen,
                         struct gw_buf *problems)
 {
@@ -209,11 +172,14 @@ size_t algorithms_check(enum algorithm_class cls, const struct opt_strs *chosen,
                           paths[cls], i, name, ssh_version(0));
             continue;
         }
-        const char *near = nearest(cls, name);
+        struct nearest n = nearest_to(name);
+        for (size_t k = 0; k < NROWS; k++)
+            if (rows[k].cls == cls)
+                nearest_try(&n, rows[k].name);
         gw_buf_printf(problems, "%s[%zu]: \"%.64s\" is no algorithm that is known here", paths[cls],
                       i, name);
-        if (near != NULL)
-            gw_buf_printf(problems, "; the nearest is \"%s\"", near);
+        if (nearest_word(&n) != NULL)
+            gw_buf_printf(problems, "; the nearest is \"%s\"", nearest_word(&n));
         gw_buf_put_text(problems, "\n");
     }
     return bad;
