@@ -153,6 +153,46 @@ static void test_turns(void **state)
         assert_int_equal(flood[i].calls, 1);
 }
 
+static void nothing(void *job)
+{
+    (void)job;
+}
+
+static void work_is_done(void *job)
+{
+    *(bool *)job = true;
+}
+
+static void work_orphan(void *job, bool ran)
+{
+    (void)job;
+    (void)ran;
+}
+
+static bool is_true(void *arg)
+{
+    return *(bool *)arg;
+}
+
+/* A flood of hashes leaves half of the pool to files: what comes last there waits for none of them.
+ */
+static void test_flood_leaves_the_pool(void **state)
+{
+    (void)state;
+    static const struct work_fns fns = {nothing, work_is_done, work_orphan};
+    struct answer flood[30] = {{.calls = 0}};
+    bool read = false;
+    for (size_t i = 0; i < 30; i++)
+        flood[i].op = passwd_verify(queue, NULL, "x", passwd_decoy(), done, &flood[i]);
+    for (int i = 0; i < 100; i++)
+        loop_poll(loop); /* all that will start has started */
+    (void)work_start(loop, &fns, &read);
+    assert_true(sync_until(loop, is_true, &read));
+    assert_true(answers <= 10); /* 30 where the pool is theirs */
+    for (size_t i = 0; i < 30; i++)
+        op_cancel(&flood[i].op);
+}
+
 /* Cancelled while it waits, while it is granted a place, while it runs: no call, no leak, and the
  * places come back. */
 static void test_cancel(void **state)
@@ -186,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_usable),
         cmocka_unit_test_setup_teardown(test_hash, setup, teardown),
         cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_flood_leaves_the_pool, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
