@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "auth/auth.h"
 #include "auth/passwd.h"
@@ -267,6 +268,54 @@ static void test_loops_share(void **state)
     identity_free(&a.id);
 }
 
+enum { THREADS = 3, LOGINS = 40 };
+
+struct worker {
+    pthread_t thread;
+    struct loop *loop;
+    struct auth *auth;
+    unsigned accepted;
+};
+
+static void *log_in(void *arg)
+{
+    struct worker *w = arg;
+    for (unsigned i = 0; i < LOGINS; i++) {
+        struct authkit_answer a = {.calls = 0};
+        struct auth_req req = {.method = AUTH_PASSWORD,
+                               .user = i % 4 == 3 ? "nobody" : "alice",
+                               .password = "secret",
+                               .client_address = "192.0.2.7"};
+        a.op = auth_check(w->auth, &req, authkit_done, &a);
+        authkit_wait(w->loop, &a);
+        w->accepted += a.verdict == AUTH_ACCEPT;
+        identity_free(&a.id);
+    }
+    return NULL;
+}
+
+/* Loops on threads of their own share the file while somebody edits it, well and badly. */
+static void test_threads(void **state)
+{
+    (void)state;
+    struct worker w[THREADS];
+    struct gw_errmsg msg;
+    for (int i = 0; i < THREADS; i++) {
+        w[i] = (struct worker){.accepted = 0};
+        assert_int_equal(loop_new(&w[i].loop), GW_OK);
+        assert_int_equal(auth_new(w[i].loop, settings, &w[i].auth, &msg), GW_OK);
+        assert_int_equal(pthread_create(&w[i].thread, NULL, log_in, &w[i]), 0);
+    }
+    for (int i = 0; i < 20; i++)
+        authkit_write(path, i % 2 == 0 ? "{\"users\":[" : USERS);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(w[i].thread, NULL);
+        assert_int_equal(w[i].accepted, LOGINS - LOGINS / 4);
+        auth_free(&w[i].auth);
+        loop_free(&w[i].loop);
+    }
+}
+
 /* In place, same size, same second: the stamp may be the same, what counts is what is in it. */
 static void test_quick_edit(void **state)
 {
@@ -389,6 +438,7 @@ int main(void)
         cmocka_unit_test_teardown(test_methods_that_are_off, teardown),
         cmocka_unit_test_setup_teardown(test_edits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_loops_share, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_quick_edit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_broken_at_the_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many, setup, teardown),
