@@ -28,7 +28,7 @@ static int on_data(ssh_session session, ssh_channel channel, void *data, uint32_
     struct conn *c = ch->conn;
     (void)session, (void)channel;
     c->active_ms = loop_now_ms(c->env->loop);
-    if (is_stderr || c->end_why != NULL || ch->close_sent)
+    if (is_stderr || c->end_why != NULL || ch->close_sent || conn_pump_overrun(c))
         return (int)len;
     size_t took = 0;
     if (!ch->busy && ch->sftpd != NULL && ch->carry.len == 0)

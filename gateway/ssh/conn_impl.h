@@ -134,6 +134,10 @@ void conn_pump_soon(struct conn *c);        /* on the next turn */
 void conn_pump_watch(struct conn *c);       /* what uv_poll is to look for */
 bool conn_pump_reads(const struct conn *c); /* may libssh read from the socket now? */
 
+/* libssh 0.11 has dropped data beyond the window. It goes on, but what follows must not be read as
+ * if nothing were missing. */
+bool conn_pump_overrun(const struct conn *c);
+
 /* conn_auth.c */
 void conn_auth_start(struct conn *c); /* the key exchange is done */
 void conn_auth_messages(struct conn *c);

@@ -83,9 +83,19 @@ void conn_pump_soon(struct conn *c)
         c->wake = loop_defer(c->env->loop, on_wake, c);
 }
 
+bool conn_pump_overrun(const struct conn *c)
+{
+    return ssh_get_error_code(c->ssh) == SSH_FATAL &&
+           strstr(ssh_get_error(c->ssh), "Window exceeded") != NULL;
+}
+
 /* Is the session over, as far as libssh knows? */
 static bool check_alive(struct conn *c, int rc)
 {
+    if (c->state == CONN_OPEN && conn_pump_overrun(c)) {
+        conn_end(c, "client ignores the window", true);
+        return false;
+    }
     if (rc != SSH_ERROR && !(ssh_get_status(c->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR)))
         return true;
     const char *text = ssh_get_error(c->ssh);
