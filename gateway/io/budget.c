@@ -38,7 +38,7 @@ struct budget *budget_new(size_t bytes)
     uv_mutex_init(&b->lock);
     b->total = bytes;
     b->limit[SMALL] = bytes / 4;
-    b->limit[LARGE] = bytes - bytes / 8;
+    b->limit[LARGE] = bytes - bytes / 4;
     for (int c = 0; c < CLASSES; c++)
         list_init(&b->waiting[c]);
     return b;

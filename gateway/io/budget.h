@@ -6,11 +6,11 @@
  *
  * There are two classes, told apart by size, so that what is small neither blocks nor is blocked:
  *   small (n <= BUDGET_SMALL): first buffers, single reads. At most a quarter of the whole.
- *   large: parts. At most seven eighths of the whole.
- * The rule that keeps all moving: whoever waits for a large piece holds at most one small one, and
- * whoever holds a large piece needs nothing more to finish with it and give it back. Small holders
- * can then never starve the large (they have three quarters for themselves), nor the large the
- * small.
+ *   large: parts. At most three quarters of the whole; what the small leave of the last quarter
+ * makes up for what a session holds uncounted while it waits (its SSH window above all). The rule
+ * that keeps all moving: whoever waits for a large piece holds at most one small one, and whoever
+ * holds a large piece needs nothing more to finish with it and give it back. Small holders can then
+ * never starve the large (they have three quarters for themselves), nor the large the small.
  */
 #ifndef GATEWAY_IO_BUDGET_H
 #define GATEWAY_IO_BUDGET_H

@@ -1,6 +1,6 @@
 /*
- * HTTP requests of one loop over libcurl's multi interface. libcurl is named in http.c only.
- * Paths go out byte for byte (no dot-segment removal), "Expect:" is off, redirects are not
+ * HTTP requests of one loop over libcurl's multi interface. libcurl is named in gateway/io/http*.c
+ * only. Paths go out byte for byte (no dot-segment removal), "Expect:" is off, redirects are not
  * followed, only http and https are spoken, connections are kept alive and shared by all requests
  * of the client. Times in ms, sizes in bytes.
  */
