@@ -122,6 +122,9 @@ const struct opt_spec s3_options[] = {
     NUMBER(part_mb, "8", 5, 5120,
            "Size of the first parts of an upload, in MiB; a smaller file is one request. Parts "
            "grow with the file, so that 10,000 of them reach 5 TiB."),
+    NUMBER(max_parts, "10000", 10, 10000,
+           "The most parts of an upload that the store takes: 10,000 by S3's rules, 1,000 in "
+           "OpenStack Swift. Fewer parts grow sooner."),
     NUMBER(upload_concurrency, "4", 1, 64, "Parts of one file on their way at once."),
     NUMBER(download_concurrency, "4", 1, 64, "Ranges of one file asked for at once."),
     NUMBER(copy_part_mb, "5120", 5, 5120,

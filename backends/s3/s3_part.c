@@ -41,9 +41,19 @@ struct s3_part {
 
 uint64_t s3_part_size(uint64_t base, uint32_t number, uint32_t max_parts)
 {
-    uint32_t fifth = max_parts / 5 > 0 ? max_parts / 5 : 1;
-    uint32_t step = (number - 1) / fifth;
-    uint64_t size = step > 9 ? PART_MAX : base << (2 * step);
+    enum { STEPS = 5 };
+    uint32_t fifth = max_parts / STEPS > 0 ? max_parts / STEPS : 1;
+    uint32_t step = (number - 1) / fifth < STEPS ? (number - 1) / fifth : STEPS - 1;
+    uint64_t size = base << (2 * step), before = 0;
+    for (uint32_t i = 0; i < step; i++)
+        before += fifth * (base << (2 * i));
+    if (step == STEPS - 1 && before < S3_OBJECT_MAX) {
+        uint64_t rest = (S3_OBJECT_MAX - before) / fifth + 1;
+        uint64_t mib = (uint64_t)1 << 20;
+        rest = (rest + mib - 1) / mib * mib;
+        if (rest > size)
+            size = rest;
+    }
     return size < PART_MAX ? size : PART_MAX;
 }
 

@@ -18,15 +18,14 @@
 #include "gateway/io/budget.h"
 
 #define S3_PART_FIRST ((size_t)64 * 1024)
-#define S3_PARTS_MAX  10000u
 #define S3_OBJECT_MAX ((uint64_t)5 << 40)
 
 struct s3_part;
 
 /*
  * The size of part `number` (from 1) when the first is `base`: four times as much every fifth of
- * max_parts, so that 10,000 parts from 8 MiB on hold more than 5 TiB, and the first 300 GiB need no
- * part above 128 MiB. At most 5 GiB.
+ * max_parts, and in the last fifth as much as 5 TiB takes, but at most 5 GiB. From 8 MiB on, the
+ * first 300 GiB need no part above 128 MiB.
  */
 uint64_t s3_part_size(uint64_t base, uint32_t number, uint32_t max_parts);
 

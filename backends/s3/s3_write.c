@@ -142,18 +142,19 @@ static bool begin_part(struct writer *w, bool waiting)
     if (w->cur != NULL)
         return true;
     uint32_t number = w->nparts + 1;
-    if (number > S3_PARTS_MAX || w->next_off >= S3_OBJECT_MAX) {
-        s3_writer_fail(w, GW_TOO_LARGE, "S3 objects hold at most 5 TiB in 10,000 parts");
+    const struct s3_conf *conf = w->store->conf;
+    if (number > conf->max_parts || w->next_off >= S3_OBJECT_MAX) {
+        s3_writer_fail(w, GW_TOO_LARGE, "the file is larger than the S3 store takes");
         return false;
     }
-    uint64_t size = s3_part_size((uint64_t)w->store->conf->part_mb << 20, number, S3_PARTS_MAX);
+    uint64_t size = s3_part_size((uint64_t)conf->part_mb << 20, number, conf->max_parts);
     /* Before any wait: a part that is full must be on its way, else its memory never comes back. */
     if (number > 1 && w->upload == NULL) {
         w->upload = s3_upload_new(w->store, w->file.key, &w->meta, w->log, upload_moved, w);
         s3_upload_add(w->upload, &w->first);
     }
     /* As many parts wait as are sent: one is filled while the lanes are busy. */
-    if (w->upload != NULL && s3_upload_unsent(w->upload) > w->store->conf->upload_concurrency)
+    if (w->upload != NULL && s3_upload_unsent(w->upload) > conf->upload_concurrency)
         return false;
     size_t reserve = number == 1 && S3_PART_FIRST < size ? S3_PART_FIRST : (size_t)size;
     if (!take(w, reserve, waiting))
