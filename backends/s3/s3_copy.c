@@ -6,6 +6,7 @@
 
 #include "backends/s3/s3_abort.h"
 #include "backends/s3/s3_cache.h"
+#include "backends/s3/s3_initiate.h"
 #include "backends/s3/s3_journal.h"
 #include "backends/s3/s3_meta.h"
 #include "backends/s3/s3_task.h"
@@ -376,24 +377,15 @@ static void part_next(struct part *p)
     gw_buf_free(&source);
 }
 
-static void initiated(void *arg, const struct s3_res *res)
+static void initiated(void *arg, enum gw_err err, const char *text, const char *upload_id)
 {
     struct copy *c = arg;
     c->task.step = NULL;
-    struct s3_xml_head head;
-    if (res->err != GW_OK) {
-        fail(c, res->err, res->text);
+    if (err != GW_OK) {
+        fail(c, err, text);
         return;
     }
-    if (s3_xml_parse(S3_XML_INITIATE, res->body, NULL, NULL, &head) == GW_OK &&
-        head.upload_id[0] != '\0')
-        c->upload_id = mem_strdup(head.upload_id);
-    s3_xml_head_free(&head);
-    if (c->upload_id == NULL) {
-        fail(c, GW_UPSTREAM, "S3 began no multipart upload");
-        return;
-    }
-    s3_journal_add(c->task.store, c->to, c->upload_id);
+    c->upload_id = mem_strdup(upload_id);
     c->etags = mem_array(c->nparts, sizeof *c->etags);
     for (size_t i = 0; i < PARTS_AT_ONCE; i++) {
         c->parts[i].copy = c;
@@ -415,15 +407,7 @@ static void copy_in_parts(struct copy *c)
         fail(c, GW_NO_MEMORY, NULL);
         return;
     }
-    const struct s3_param query[] = {{"uploads", NULL}};
-    const struct s3_req req = {.method = "POST",
-                               .key = c->to,
-                               .query = query,
-                               .nquery = 1,
-                               .headers = h.v,
-                               .nheaders = h.n,
-                               .log = c->task.log};
-    c->task.step = s3_client_start(c->task.store->client, &req, initiated, c);
+    c->task.step = s3_initiate_start(c->task.store, c->to, h.v, h.n, initiated, c);
     headers_free(&h);
 }
 

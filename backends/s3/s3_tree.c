@@ -191,7 +191,8 @@ static bool all_in(const struct objects *a, const struct objects *b)
 {
     for (size_t i = 0; i < a->n; i++) {
         const struct object *twin = find(b, a->v[i].name);
-        if (twin == NULL || twin->size != a->v[i].size || strcmp(twin->etag, a->v[i].etag) != 0)
+        if (twin == NULL || twin->size != a->v[i].size || twin->etag[0] == '\0' ||
+            strcmp(twin->etag, a->v[i].etag) != 0)
             return false;
     }
     return true;

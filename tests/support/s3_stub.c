@@ -206,6 +206,15 @@ static bool get(struct call *k)
     return http_stub_send(k->c, o->blob.data + from, to - from);
 }
 
+/* What "/bucket/encoded-key" names. */
+static const struct object *source_of(struct call *k, const char *source)
+{
+    char from[2048];
+    const char *key = strchr(source + 1, '/');
+    decode(key + 1, strlen(key + 1), from, sizeof from);
+    return object_of(k->s, from);
+}
+
 static bool put_object(struct call *k)
 {
     char text[64] = "", headers[128];
@@ -214,23 +223,19 @@ static bool put_object(struct call *k)
         return error(k, 501, "NotImplemented");
     if (conditional && k->fault != S3_STUB_NO_CONDITION && object_of(k->s, k->key) != NULL)
         return error(k, 412, "PreconditionFailed");
+    char source[2048] = "";
+    const struct object *f = NULL;
+    if (http_stub_header(k->r, "x-amz-copy-source", source, sizeof source) &&
+        (f = source_of(k, source)) == NULL)
+        return error(k, 404, "NoSuchKey");
     struct object *o = object_make(k->s, k->key);
-    char source[2048];
-    if (http_stub_header(k->r, "x-amz-copy-source", source, sizeof source)) {
-        char from[2048];
-        const char *key = strchr(source + 1, '/');
-        decode(key + 1, strlen(key + 1), from, sizeof from);
-        const struct object *f = object_of(k->s, from);
-        if (f == NULL)
-            return error(k, 404, "NoSuchKey");
-        if (f != o)
-            blob_set(&o->blob, f->blob.data, f->blob.len);
-    } else {
+    if (f == NULL)
         blob_set(&o->blob, k->r->body, k->r->body_len);
-    }
+    else if (f != o)
+        blob_set(&o->blob, f->blob.data, f->blob.len);
     http_stub_header(k->r, "x-amz-meta-mtime", o->mtime, sizeof o->mtime);
     snprintf(headers, sizeof headers, "ETag: \"%s\"\r\n", o->blob.etag);
-    if (source[0] != '\0' && http_stub_header(k->r, "x-amz-copy-source", source, sizeof source)) {
+    if (f != NULL) {
         char body[256];
         snprintf(body, sizeof body,
                  "<CopyObjectResult><LastModified>2026-11-22T13:57:59.000Z</LastModified>"
@@ -265,6 +270,19 @@ static bool put_part(struct call *k)
         return error(k, 404, "NoSuchUpload");
     if (i < 1 || i >= PARTS_MAX)
         return error(k, 400, "InvalidPart");
+    char source[2048], range[64] = "", body[128];
+    if (http_stub_header(k->r, "x-amz-copy-source", source, sizeof source)) {
+        const struct object *f = source_of(k, source);
+        http_stub_header(k->r, "x-amz-copy-source-range", range, sizeof range);
+        size_t from = strtoul(range + strcspn(range, "=") + 1, NULL, 10);
+        size_t to = strtoul(range + strcspn(range, "-") + 1, NULL, 10) + 1;
+        if (f == NULL || range[0] == '\0' || from >= to || to > f->blob.len)
+            return error(k, f == NULL ? 404 : 416, f == NULL ? "NoSuchKey" : "InvalidRange");
+        blob_set(&u->parts[i], f->blob.data + from, to - from);
+        snprintf(body, sizeof body, "<CopyPartResult><ETag>&quot;%s&quot;</ETag></CopyPartResult>",
+                 u->parts[i].etag);
+        return answer(k, "", body);
+    }
     blob_set(&u->parts[i], k->r->body, k->r->body_len);
     snprintf(headers, sizeof headers, "ETag: \"%s\"\r\n", u->parts[i].etag);
     return answer(k, headers, "");
@@ -355,9 +373,9 @@ static bool list_objects(struct call *k)
         const struct object *o = LIST_ENTRY(it, struct object, node);
         if (strncmp(o->key, prefix, strlen(prefix)) == 0)
             gw_buf_printf(&b,
-                          "<Contents><Key>%s</Key><Size>%zu</Size>"
+                          "<Contents><Key>%s</Key><Size>%zu</Size><ETag>&quot;%s&quot;</ETag>"
                           "<LastModified>2026-11-22T13:57:59.000Z</LastModified></Contents>",
-                          o->key, o->blob.len);
+                          o->key, o->blob.len, o->blob.etag);
     }
     gw_buf_put_text(&b, "</ListBucketResult>");
     bool ok = answer(k, "", gw_buf_cstr(&b));
