@@ -1,5 +1,6 @@
 #include "gateway/cmd.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -20,6 +21,10 @@ struct serving {
     uv_signal_t term, intr, hup;
     bool ending;
 };
+
+/* The buffers of a transfer come and go by the hundred KiB. glibc's own limits grow with them, up
+ * to 32 MiB, and what one busy hour needed would stay in the heap for ever. */
+#define HEAP_BLOCK_BYTES (512 * 1024)
 
 static void on_alarm(int sig)
 {
@@ -94,6 +99,8 @@ int cmd_serve(int argc, char **argv)
     if (code != EX_OK)
         return code;
     signal(SIGPIPE, SIG_IGN);
+    mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK_BYTES);
+    mallopt(M_TRIM_THRESHOLD, HEAP_BLOCK_BYTES);
     struct gw_errmsg msg = {""};
     struct log_conf log = {.level = (enum log_level)s->log.level,
                            .format = (enum log_format)s->log.format,
