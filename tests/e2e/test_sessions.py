@@ -1,5 +1,6 @@
 """Many at once, and the end of the day: no session waits for another, TERM lets transfers finish."""
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -23,7 +24,10 @@ def connect(gateway, **more):
 
 def test_fifty_logins_at_once(postern):
     """Passwords: each costs the pool a deliberate while; none may be lost or starve another."""
-    gateway = postern({"memory": {"type": "memory"}})
+    gateway = postern({"memory": {"type": "memory"}}, start=False, timeouts={"login_s": 120})
+    gateway.settings["auth"]["verifiers"][0]["timeout_ms"] = 60000  # on a slow machine each waits for the others
+    gateway.config.write_text(json.dumps(gateway.settings))
+    gateway.start()
 
     async def one(number):
         async with connect(gateway, username="bob", password=PASSWORD, client_keys=None) as connection:
