@@ -140,6 +140,11 @@ def serves_others(gateway, path="/x", size=4096):
     assert time.monotonic() - begin < SOON
 
 
+def grown_mib(gateway, before_kib):
+    """0 under the sanitizers: what is freed stays resident there for a long while."""
+    return 0 if SANITIZED else (gateway.memory_kib() - before_kib) / 1024
+
+
 def cpu_seconds(gateway):
     fields = pathlib.Path(f"/proc/{gateway.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -231,7 +236,7 @@ def test_pipelined_guesses_wait_in_the_socket(postern):
         gateway.wait_event("login_failed")
         before = gateway.memory_kib()
         assert send_until_blocked(transport, request, 40000, 1), "it reads on"
-        assert gateway.memory_kib() - before < 16 * 1024
+        assert grown_mib(gateway, before) < 16
         gateway.wait_event("disconnect", reason="too many failed logins")
     assert len(gateway.events("login_failed")) == 2
 
@@ -492,7 +497,7 @@ def test_client_that_ignores_the_window(gateway):
                 if not transport.is_active():
                     break
         gateway.wait_event("disconnect", reason="client ignores the window")
-        assert gateway.memory_kib() - before < 32 * 1024
+        assert grown_mib(gateway, before) < 32
     serves_others(gateway)
 
 
@@ -537,7 +542,7 @@ def test_flood_of_refused_requests(postern):
         before = gateway.memory_kib()
         assert send_until_blocked(transport, request, 100000, 2), "it reads on"
         awake.set()
-        assert gateway.memory_kib() - before < 16 * 1024
+        assert grown_mib(gateway, before) < 16
     serves_others(gateway)
 
 
