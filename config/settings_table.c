@@ -279,7 +279,8 @@ static const struct opt_spec ssh_table[] = {
      AT(settings_ssh, compression),
      .dflt = "\"none\"",
      .names = compression_names,
-     .help = "none; delayed = only after the login; any = also before it."},
+     .help = "none; delayed = only after the login; any = also before it. Other than none needs "
+             "libssh 0.11 (Debian 13); an older one refuses it."},
     {.key = "rsa_min_bits",
      .type = OPT_U32,
      AT(settings_ssh, rsa_min_bits),
@@ -366,7 +367,7 @@ static const struct opt_spec sftp_table[] = {
      .dflt = "100",
      .min = 1,
      .max = 1000,
-     .help = "Names in one answer to READDIR."},
+     .help = "Names in one answer to READDIR; in the first, . and .. on top."},
     {.key = "ordered_replies",
      .type = OPT_ENUM,
      AT(settings_sftp, ordered_replies),

@@ -314,6 +314,12 @@ static enum gw_err set_options(struct host_keys *h, const struct settings_ssh *s
     return GW_OK;
 }
 
+/* On 0.10 the guard of maxpacket.c has to read packets, and reads no compressed ones. */
+static bool can_compress(void)
+{
+    return ssh_version(SSH_VERSION_INT(0, 11, 0)) != NULL;
+}
+
 enum gw_err host_keys_load(const struct settings *s, struct host_keys **out, struct gw_errmsg *msg)
 {
     static const char *const compressions[] = {"none", "zlib@openssh.com,none",
@@ -325,11 +331,7 @@ enum gw_err host_keys_load(const struct settings *s, struct host_keys **out, str
     pthread_mutex_init(&h->lock, NULL);
     h->rekey_bytes = s->ssh.rekey_bytes;
     h->rekey_s = s->ssh.rekey_s < REKEY_S_MAX ? s->ssh.rekey_s : REKEY_S_MAX;
-    /* On 0.10 the guard of maxpacket.c has to read packets, and reads no compressed ones. */
-    h->compression = compressions[s->ssh.compression >= 0 && s->ssh.compression < 3 &&
-                                          ssh_version(SSH_VERSION_INT(0, 11, 0)) != NULL
-                                      ? s->ssh.compression
-                                      : 0];
+    h->compression = compressions[can_compress() ? s->ssh.compression : 0];
     h->bind = ssh_bind_new();
 
     enum gw_err err = h->bind == NULL ? GW_NO_MEMORY : set_options(h, &s->ssh, msg);
@@ -399,6 +401,10 @@ void host_keys_check_algorithms(const struct settings *s, struct gw_buf *problem
     for (int cls = 0; cls < ALGORITHM_CLASS_COUNT; cls++)
         (void)algorithms_check((enum algorithm_class)cls,
                                algorithms_configured(&s->ssh, (enum algorithm_class)cls), problems);
+    if (s->ssh.compression != 0 && !can_compress())
+        gw_buf_printf(problems,
+                      "ssh.compression: only \"none\": more needs libssh 0.11, this one is %s\n",
+                      ssh_version(0));
 }
 
 static enum gw_err write_new_file(const char *path, const char *text, struct gw_errmsg *msg)

@@ -20,7 +20,8 @@ const char *host_keys_fingerprint(const struct host_keys *h, size_t i);
  * Any thread. Takes fd on success. */
 enum gw_err host_keys_accept(struct host_keys *h, struct ssh_session_struct *ssh, int fd);
 
-/* Every algorithm name of `s` is known, and which are not: for `check`. Appends to *problems. */
+/* Which algorithms that `s` names are unknown or more than this libssh can do: for `check`. Appends
+ * to *problems. */
 void host_keys_check_algorithms(const struct settings *s, struct gw_buf *problems);
 /* `postern keygen`: a new key ("ed25519", "rsa" of 3072 bits or "ecdsa" on P-256) as an unencrypted
  * OpenSSH private key file of mode 0600; refuses to overwrite. Prints nothing; the public line goes
