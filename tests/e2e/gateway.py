@@ -108,9 +108,12 @@ class Gateway:
             "log": {"format": "json", "level": "info"},
         }, over)
         self.config = folder / "postern.json"
-        self.config.write_text(json.dumps(self.settings, indent=1))
+        self.write_settings()
         self.process, self.port, self.lines = None, 0, []
         self.expected_reports = False
+
+    def write_settings(self):
+        self.config.write_text(json.dumps(self.settings, indent=1))
 
     def write_users(self, users):
         self.users_path.write_text(json.dumps({"users": users}))
