@@ -442,24 +442,29 @@ static void test_download_faults(void **state)
     size_t size = 5 * MIB + 77;
     uint8_t *data = mem_alloc(size);
     fill(data, 0, size);
-    s3_stub_put(e->stub, "p/f", data, size);
-    mem_free(data);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct fs_file *f;
-        s3_stub_fail(e->stub, rows[i].fault, "GET", NULL, rows[i].skip, rows[i].times);
-        enum gw_err err = sync_open(e->fs, "/f", FS_READ, &f);
+        /* A name of its own: the last row's ranges may still be on their way. */
+        char key[16];
+        snprintf(key, sizeof key, "p/row%zu.", i);
+        s3_stub_put(e->stub, key, data, size);
+        s3_stub_fail(e->stub, rows[i].fault, "GET", key, rows[i].skip, rows[i].times);
+        enum gw_err err = sync_open(e->fs, key + 1, FS_READ, &f);
+        if (err != rows[i].open)
+            print_error("row %zu: open: %s\n", i, gw_err_name(err));
         assert_int_equal(err, rows[i].open);
         if (err != GW_OK)
             continue;
         struct mover down = {.reading = true};
         err = move(&down, e, f, size, 32768, 16);
-        if (err != rows[i].read)
-            print_error("row %zu: %s: %s\n", i, gw_err_name(err), down.text);
+        if (err != rows[i].read || down.bad > 0)
+            print_error("row %zu: %s: %s, %llu wrong bytes\n", i, gw_err_name(err), down.text,
+                        (unsigned long long)down.bad);
         assert_int_equal(err, rows[i].read);
         assert_int_equal(down.bad, 0);
         assert_int_equal(sync_close(&f), GW_OK);
-        s3_stub_fail(e->stub, S3_STUB_NONE, "", "", 0, 0);
     }
+    mem_free(data);
 }
 
 /* The object is another one before the second range is asked for. */
@@ -829,6 +834,7 @@ static void test_sweep(void **state)
 
 int main(void)
 {
+    cmocka_set_test_filter(getenv("POSTERN_TEST_ONLY"));
     const struct CMUnitTest tests[] = {
         ROW(test_sizes),
         STUB(test_upload_faults),
