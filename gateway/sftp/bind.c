@@ -10,7 +10,7 @@ static enum gw_err one_path(struct request *r, unsigned i, const char *cwd, stru
     if (err != GW_OK)
         return err;
     r->path[i] = mem_strndup(path.s, path.len);
-    r->claim.path[i] = r->path[i];
+    order_claim_path(&r->claim, i, r->path[i]);
     r->claim.changes = r->row->changes;
     return GW_OK;
 }
@@ -95,7 +95,7 @@ static void claim_more(struct request *r)
         }
     } else if (r->row->type == FXP_CLOSE) {
         handles_hide(&r->s->handles, r->h[0]);
-        r->claim.path[0] = r->h[0]->path;
+        order_claim_path(&r->claim, 0, r->h[0]->path);
         r->claim.changes = (r->h[0]->flags & (FS_WRITE | FS_CREATE)) != 0;
     }
 }

@@ -1,6 +1,6 @@
 #include "gateway/sftp/order.h"
 
-#include "gateway/vfs/vpath.h"
+#include <string.h>
 
 static bool handles_conflict(const struct order_claim *a, enum order_class as,
                              const struct order_claim *b, enum order_class bs)
@@ -12,10 +12,27 @@ static bool handles_conflict(const struct order_claim *a, enum order_class as,
     return !a->started || (a->off < b->end && b->off < a->end);
 }
 
-static bool related(const char *a, const char *b)
+/* Is one at or below the other? Lengths are known: a session may hold hundreds of long paths, and
+ * each is held against all others. */
+static bool related(const struct order_claim *a, unsigned i, const struct order_claim *b,
+                    unsigned j)
 {
-    const char *rest;
-    return vpath_under(a, b, &rest) || vpath_under(b, a, &rest);
+    const char *top = a->path[i], *below = b->path[j];
+    size_t n = a->len[i];
+    if (n > b->len[j]) {
+        top = b->path[j];
+        below = a->path[i];
+        n = b->len[j];
+    }
+    if (n == 1) /* "/" is above everything */
+        return true;
+    return (below[n] == '\0' || below[n] == '/') && memcmp(top, below, n) == 0;
+}
+
+void order_claim_path(struct order_claim *c, unsigned i, const char *path)
+{
+    c->path[i] = path;
+    c->len[i] = strlen(path);
 }
 
 bool order_conflict(const struct order_claim *earlier, const struct order_claim *later)
@@ -31,8 +48,7 @@ bool order_conflict(const struct order_claim *earlier, const struct order_claim 
         return false;
     for (unsigned i = 0; i < 2; i++) {
         for (unsigned j = 0; j < 2; j++) {
-            if (earlier->path[i] != NULL && later->path[j] != NULL &&
-                related(earlier->path[i], later->path[j]))
+            if (earlier->path[i] != NULL && later->path[j] != NULL && related(earlier, i, later, j))
                 return true;
         }
     }

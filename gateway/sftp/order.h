@@ -22,13 +22,17 @@ enum order_class { ORDER_READ, ORDER_WRITE, ORDER_ALONE };
 struct order_claim {
     const struct handle *handle[2];
     enum order_class on_handle[2];
-    const char *path[2];
+    const char *path[2]; /* by order_claim_path() */
+    size_t len[2];
     bool changes; /* the paths, or what is at them */
     bool started;
     uint64_t off, end; /* ORDER_WRITE: the range */
 };
 
-/* Must `later` wait for `earlier`, which arrived before it and is not done? */
+void order_claim_path(struct order_claim *c, unsigned i, const char *path);
+
+/* Must `later` wait for `earlier`, which arrived before it and is not done? Once it need not, it
+ * never has to. */
 bool order_conflict(const struct order_claim *earlier, const struct order_claim *later);
 
 #endif

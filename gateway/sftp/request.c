@@ -24,6 +24,7 @@ struct request *request_new(struct sftpd *s, const struct rows_row *row, uint32_
     r->row = row;
     r->id = id;
     r->promised = promised;
+    r->number = ++s->arrived;
     list_push(&s->requests, &r->node);
     s->nrequests++;
     s->nwaiting++;

@@ -31,6 +31,7 @@ struct sftpd {
     struct list requests; /* in order of arrival */
     struct list spare;    /* request structs to use again */
     uint32_t nrequests, nspare, nwaiting;
+    uint64_t arrived;        /* requests so far */
     size_t writes_under_way; /* bytes taken and not answered */
     struct op *wake;         /* the call of env.wake on the next turn */
     struct op *idle;         /* gives the buffers back */
@@ -45,6 +46,8 @@ struct request {
     uint32_t id;
     struct wire_req q; /* its spans are good only while the packet is: until the feed returns */
     struct order_claim claim;
+    uint64_t number; /* of its arrival */
+    uint64_t behind; /* the number of the one that it waits for; 0 = not known */
     struct handle *h[2];
     char *path[2];    /* normal */
     char *text;       /* as it came: a link's target, a user's name */

@@ -77,20 +77,28 @@ void sftpd_free(struct sftpd **sp)
     mem_free(s);
 }
 
+/* Those before the one that it waited for need not be looked at again: with hundreds under way,
+ * each end would cost the square of them. */
 static bool must_wait(struct request *r)
 {
     struct sftpd *s = r->s;
     if (r->row->follows_writer) {
-        r->h[0] = handles_writer(&s->handles, r->path[0]);
-        r->claim.handle[0] = r->h[0];
+        struct handle *h = handles_writer(&s->handles, r->path[0]);
+        if (h != r->h[0])
+            r->behind = 0;
+        r->h[0] = h;
+        r->claim.handle[0] = h;
         r->claim.on_handle[0] = r->row->order;
     }
     LIST_EACH(it, &s->requests)
     {
-        if (it == &r->node)
+        const struct request *earlier = LIST_ENTRY(it, struct request, node);
+        if (earlier == r)
             return false;
-        if (order_conflict(&LIST_ENTRY(it, struct request, node)->claim, &r->claim))
+        if (earlier->number >= r->behind && order_conflict(&earlier->claim, &r->claim)) {
+            r->behind = earlier->number;
             return true;
+        }
     }
     return false;
 }

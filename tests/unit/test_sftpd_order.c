@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/sftp/status.h"
@@ -535,6 +536,34 @@ static void test_copy_through_the_gateway(void **state)
     }
 }
 
+/* Long names that differ at their end only: what waits must not cost the square of what is under
+ * way at each end, for the loop has others to serve. */
+static void test_waiting_costs_little(void **state)
+{
+    (void)state;
+    enum { HALF = 250, FOLDERS = 15 };
+    struct sftp_peer *p = peer(&(struct sftp_peer_opts){.max_requests = 2 * HALF});
+    struct gw_buf folder;
+    gw_buf_init(&folder, 8192);
+    for (unsigned i = 0; i < FOLDERS; i++)
+        gw_buf_printf(&folder, "/%0250u", i);
+    held.hold = true;
+    for (unsigned i = 0; i < 2 * HALF; i++) {
+        char from[4096];
+        char to[4096];
+        snprintf(from, sizeof from, "%s/%u", gw_buf_cstr(&folder), i % HALF);
+        snprintf(to, sizeof to, "%s/x%u", gw_buf_cstr(&folder), i % HALF);
+        sftp_peer_put(p, FXP_RENAME, "ss", from, to);
+        sftp_peer_pump(p);
+    }
+    assert_int_equal(held.nwaiting, HALF);
+    clock_t begin = clock();
+    finish_all(p);
+    assert_true(clock() - begin < 4 * CLOCKS_PER_SEC);
+    gw_buf_free(&folder);
+    sftp_peer_free(&p);
+}
+
 int main(void)
 {
     log_level_now = LOG_LVL_ERROR;
@@ -552,6 +581,7 @@ int main(void)
         cmocka_unit_test(test_end_at_every_step),
         cmocka_unit_test(test_failure_at_every_step),
         cmocka_unit_test(test_copy_through_the_gateway),
+        cmocka_unit_test(test_waiting_costs_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
