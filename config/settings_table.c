@@ -198,7 +198,7 @@ static const struct opt_spec limits_table[] = {
      .type = OPT_U32,
      AT(settings_limits, loops),
      .dflt = "0",
-     .max = 256,
+     .max = 64,
      .help = "Event loops (threads). 0 = one a core."},
     {.key = NULL},
 };
