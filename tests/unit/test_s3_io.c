@@ -789,6 +789,9 @@ static bool three_uploads(void *arg)
 
 static void test_sweep(void **state)
 {
+#ifdef __SANITIZE_THREAD__
+    skip(); /* it takes no threads after a fork */
+#endif
     struct env *e = *state;
     char dir[] = "/tmp/postern-test-XXXXXX", text[FS_TEXT_MAX];
     assert_non_null(mkdtemp(dir));
