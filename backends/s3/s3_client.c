@@ -303,6 +303,9 @@ static void answered(void *arg, const struct http_res *http)
                                       .now_s = s3_client_now_s(k->client)};
     struct gw_span body = k->req.on_body != NULL ? gw_buf_span(&k->err_body) : http_res_body(http);
     s3_answer_read(&ctx, http, body, &k->answer);
+    if (k->refused)
+        snprintf(k->answer.text, sizeof k->answer.text, "%s",
+                 "S3 answered with something else than was asked for");
     k->maybe_done |= k->answer.maybe_done;
     slot_learn(k->client, k->answer.cure == S3_CURE_SLOWER, k->req.log);
     if (k->answer.err == GW_OK) {

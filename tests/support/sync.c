@@ -6,7 +6,8 @@
 
 #include "gateway/base/mem.h"
 
-#define DEADLINE_MS 10000u
+/* Long: it is met only by what is broken, and machines are slow and shared. */
+#define DEADLINE_MS 60000u
 
 static void put_text(char *to, size_t cap, const char *from)
 {

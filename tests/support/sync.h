@@ -1,6 +1,6 @@
 /*
  * fs operations as plain calls: each runs the loop until its op is done, or fails the test after
- * ten seconds. What an operation gives beyond its error is copied out.
+ * a minute. What an operation gives beyond its error is copied out.
  */
 #ifndef TESTS_SUPPORT_SYNC_H
 #define TESTS_SUPPORT_SYNC_H
