@@ -159,7 +159,7 @@ void s3_answer_read(const struct s3_answer_ctx *ctx, const struct http_res *res,
     out->err = m.err;
     out->retry = m.retry || (success && m.err == GW_UPSTREAM);
     out->cure = m.cure;
-    out->maybe_done = status >= 500 || success;
+    out->maybe_done = status >= 500 || success || http_res_repeated(res);
     if (m.err == GW_CHANGED && ctx->if_none_match)
         out->err = GW_EXISTS;
     read_clock(ctx, res, out);

@@ -122,11 +122,12 @@ static void put_done(void *arg, const struct s3_res *res)
         put(c);
         return;
     }
-    /* A lost answer, or a condition that failed because of what a repeated request had stored. */
+    /* After a lost answer only: a condition that failed may then be due to what we have stored.
+     * Without one the file is somebody else's, even if it holds the same. */
     c->put_err = res->err;
     snprintf(c->put_text, sizeof c->put_text, "%s",
              res->text != NULL ? res->text : gw_err_text(res->err));
-    if (!res->maybe_done && res->err != GW_EXISTS) {
+    if (!res->maybe_done) {
         end(c, c->put_err, c->put_text);
         return;
     }

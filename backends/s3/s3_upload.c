@@ -423,9 +423,10 @@ static void completed(void *arg, const struct s3_res *res)
         return;
     } else {
         fail(u, res->err == GW_NOT_FOUND ? GW_UPSTREAM : res->err, res->text);
-        /* NoSuchUpload or a failed condition may be the answer to a repetition of what had worked.
-         */
-        if (!res->maybe_done && strcmp(res->code, "NoSuchUpload") != 0 && res->err != GW_EXISTS) {
+        /* NoSuchUpload may be the answer to a repetition of what had worked, and after a lost
+         * answer a failed condition too. Else the file is somebody's who was quicker, even if it
+         * holds the same. */
+        if (!res->maybe_done && strcmp(res->code, "NoSuchUpload") != 0) {
             complete_end(u, u->err, u->text);
             return;
         }

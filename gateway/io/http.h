@@ -86,5 +86,7 @@ const char *http_res_header(const struct http_res *res, const char *name); /* NU
 const char *http_res_line(const struct http_res *res, size_t i);
 /* The request may have reached the server: its effect is unknown when err is set. */
 bool http_res_sent(const struct http_res *res);
+/* It may have reached the server twice: a kept connection ended under it, and it was sent again. */
+bool http_res_repeated(const struct http_res *res);
 
 #endif

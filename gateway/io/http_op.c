@@ -114,6 +114,15 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
+/* Before each sending, libcurl's own repetitions included. */
+static int on_prereq(void *arg, char *to_ip, char *from_ip, int to_port, int from_port)
+{
+    struct http_op *o = arg;
+    (void)to_ip, (void)from_ip, (void)to_port, (void)from_port;
+    o->res.repeated = o->sends++ > 0;
+    return CURL_PREREQFUNC_OK;
+}
+
 static void add_header(struct http_op *o, const char *text)
 {
     struct curl_slist *l = curl_slist_append(o->headers, text);
@@ -239,6 +248,8 @@ static void set_body(struct http_op *o, const struct http_req *req)
 static void set_callbacks(struct http_op *o)
 {
     CURL *e = o->easy;
+    curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_prereq);
+    curl_easy_setopt(e, CURLOPT_PREREQDATA, o);
     curl_easy_setopt(e, CURLOPT_PRIVATE, o);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, o->res.errtext);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
@@ -305,4 +316,9 @@ const char *http_res_line(const struct http_res *res, size_t i)
 bool http_res_sent(const struct http_res *res)
 {
     return res->sent;
+}
+
+bool http_res_repeated(const struct http_res *res)
+{
+    return res->repeated;
 }

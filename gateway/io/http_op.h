@@ -38,7 +38,7 @@ enum http_state {
 struct http_res {
     enum gw_err err;
     unsigned status;
-    bool sent;
+    bool sent, repeated;
     struct gw_buf headers; /* "Name: value" NUL ..., of the last answer */
     struct gw_buf body;
     char errtext[CURL_ERROR_SIZE];
@@ -59,6 +59,7 @@ struct http_op {
     http_done_fn *done;
     void *arg;
     enum gw_err fault; /* ours, when we made libcurl stop */
+    unsigned sends; /* how often the request went out: libcurl starts over by itself */
     bool idempotent, head_done, recv_paused, send_paused, resume;
     uint64_t stall_ms, moved_at_ms;
     curl_off_t moved; /* bytes, as of moved_at_ms */

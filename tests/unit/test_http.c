@@ -113,7 +113,7 @@ struct call {
     unsigned done;
     enum gw_err err;
     unsigned status;
-    bool sent;
+    bool sent, repeated;
     struct gw_buf body;
     char thing[64];
     /* what the body callback does */
@@ -151,6 +151,7 @@ static void on_done(void *arg, const struct http_res *res)
     c->err = http_res_err(res);
     c->status = http_res_status(res);
     c->sent = http_res_sent(res);
+    c->repeated = http_res_repeated(res);
     const char *thing = http_res_header(res, "x-thing");
     snprintf(c->thing, sizeof c->thing, "%s", thing == NULL ? "" : thing);
     struct gw_span b = http_res_body(res);
@@ -398,6 +399,7 @@ static void test_kept_connection_dies(void **state)
         struct call a = {0}, b = {0};
         call_start(&a, e, "/close-quietly", (struct http_req){.max_body = 10});
         call_wait(&a);
+        assert_false(a.repeated); /* nothing was kept yet, or it was seen to be closed */
         call_start(
             &b, e, "/echo",
             (struct http_req){.method = "PUT", .body = &piece, .nbody = 1, .max_body = 1000});

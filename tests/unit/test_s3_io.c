@@ -645,6 +645,12 @@ static void test_open_flags(void **state)
         assert_int_equal(sync_close(&f), GW_EXISTS);
         assert_int_equal(s3_stub_object(e->stub, key, NULL), 6);
     }
+    /* with the very same bytes: a lock file has but one owner */
+    struct fs_file *one, *two;
+    assert_int_equal(sync_open(e->fs, "/lock", FS_WRITE | FS_CREATE | FS_EXCL, &one), GW_OK);
+    assert_int_equal(sync_open(e->fs, "/lock", FS_WRITE | FS_CREATE | FS_EXCL, &two), GW_OK);
+    assert_int_equal(sync_close(&one), GW_OK);
+    assert_int_equal(sync_close(&two), GW_EXISTS);
     assert_true(sync_until(e->loop, no_uploads, e));
 }
 
