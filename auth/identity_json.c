@@ -279,7 +279,7 @@ static enum gw_err read_words(struct rd *r, const json_t *v, uint32_t *out)
     if (!json_is_array(v) || json_array_size(v) > 64)
         return fail(r, "must be an array of permissions");
     for (size_t i = 0; i < json_array_size(v); i++) {
-        const char *s = NULL;
+        const char *s = "";
         bool known = false;
         at(r, "%.200s[%zu]", where, i);
         enum gw_err err = get_str(r, json_array_get(v, i), NAME_MAX_BYTES, &s);
@@ -465,7 +465,7 @@ static enum gw_err read_limits(struct rd *r, const json_t *v, struct identity *i
             return fail(r, "is not enforced by this version: leave it out");
         if (row[i].u32 != NULL)
             *row[i].u32 = (uint32_t)n;
-        else
+        else if (row[i].u64 != NULL)
             *row[i].u64 = n;
     }
     return GW_OK;

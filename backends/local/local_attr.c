@@ -108,7 +108,7 @@ static int utimens_any(int fd, const struct timespec ts[2])
 
 enum gw_err local_attr_set(int fd, const struct fs_attr *a)
 {
-    struct stat st;
+    struct stat st = {0};
     if ((a->set & (FS_ATTR_OWNER | FS_ATTR_MODE)) != 0 && fstat(fd, &st) != 0)
         return gw_err_from_errno(errno);
     /* Clients send the owner back as they read it: only a change needs the right to do it. */

@@ -28,7 +28,7 @@ static enum gw_err split(const char *url, struct parts *out, struct gw_errmsg *m
     const char *end = p + strcspn(p, "/");
     if (end[0] == '/' && end[1] != '\0')
         return gw_err_set(msg, GW_CONFIG, "must end after host and port: no path");
-    const char *host_end = p;
+    const char *host_end;
     if (*p == '[') {
         host_end = p + strspn(p, "[]0123456789abcdefABCDEF:.");
         while (host_end > p && host_end[-1] != ']')
@@ -60,7 +60,7 @@ enum gw_err s3_endpoint_check(const char *url, struct gw_errmsg *msg)
 
 static bool is_address(struct gw_span host)
 {
-    if (host.ptr[0] == '[')
+    if (host.len > 0 && host.ptr[0] == '[')
         return true;
     for (size_t i = 0; i < host.len; i++)
         if (host.ptr[i] != '.' && (host.ptr[i] < '0' || host.ptr[i] > '9'))

@@ -59,7 +59,7 @@ struct http_op {
     http_done_fn *done;
     void *arg;
     enum gw_err fault; /* ours, when we made libcurl stop */
-    unsigned sends; /* how often the request went out: libcurl starts over by itself */
+    unsigned sends;    /* how often the request went out: libcurl starts over by itself */
     bool idempotent, head_done, recv_paused, send_paused, resume;
     uint64_t stall_ms, moved_at_ms;
     curl_off_t moved; /* bytes, as of moved_at_ms */

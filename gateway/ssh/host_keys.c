@@ -458,7 +458,7 @@ enum gw_err host_keys_generate(const char *path, const char *type, struct gw_buf
         ssh_pki_export_privkey_base64(key, NULL, NULL, NULL, &text) != SSH_OK ||
         ssh_pki_export_pubkey_base64(key, &b64) != SSH_OK)
         err = gw_err_set(msg, GW_INTERNAL, "no key could be made");
-    if (err == GW_OK)
+    if (err == GW_OK && text != NULL)
         err = write_new_file(path, text, msg);
     if (err == GW_OK)
         gw_buf_printf(pub, "%s %s", ssh_key_type_to_char(types[i].type), b64);
