@@ -50,6 +50,7 @@ struct s3_upload {
     char text[FS_TEXT_MAX];
     bool orphan;    /* its owner is gone */
     bool exclusive; /* completing */
+    bool spent;     /* an answer was lost, and then the server knew of no such upload */
     struct gw_buf xml;
     struct gw_span xml_span;
     fs_done_fn *done; /* NULL = nobody waits */
@@ -389,7 +390,10 @@ static bool is_ours(const struct s3_upload *u, const struct s3_res *res)
     s3_upload_etag(u->parts, u->nparts, want);
     if (want[0] != '\0')
         return strncmp(etag + (*etag == '"'), want, strlen(want)) == 0;
-    /* Encrypted by a key of the server's: all that shows is how many parts it was made of. */
+    /* Encrypted by a key of the server's: all that shows is how many parts it was made of, and the
+     * object that was there before may be like that as well. */
+    if (!u->spent)
+        return false;
     snprintf(number, sizeof number, "-%zu\"", u->nparts);
     return strstr(etag, number) != NULL;
 }
@@ -426,7 +430,9 @@ static void completed(void *arg, const struct s3_res *res)
         /* NoSuchUpload may be the answer to a repetition of what had worked, and after a lost
          * answer a failed condition too. Else the file is somebody's who was quicker, even if it
          * holds the same. */
-        if (!res->maybe_done && strcmp(res->code, "NoSuchUpload") != 0) {
+        bool no_upload = strcmp(res->code, "NoSuchUpload") == 0;
+        u->spent = no_upload && res->maybe_done;
+        if (!res->maybe_done && !no_upload) {
             complete_end(u, u->err, u->text);
             return;
         }

@@ -45,6 +45,7 @@ struct s3_stub {
     enum s3_stub_fault fault;
     char method[16], part[64];
     bool any_but_uploads;
+    bool encrypts;
     unsigned skip, times, failed;
     unsigned puts, gets, heads, posts, deletes;
 };
@@ -284,7 +285,8 @@ static bool put_part(struct call *k)
         return answer(k, "", body);
     }
     blob_set(&u->parts[i], k->r->body, k->r->body_len);
-    snprintf(headers, sizeof headers, "ETag: \"%s\"\r\n", u->parts[i].etag);
+    snprintf(headers, sizeof headers, "ETag: \"%s%s\"\r\n", k->s->encrypts ? "sealed" : "",
+             u->parts[i].etag);
     return answer(k, headers, "");
 }
 
@@ -488,6 +490,9 @@ static bool serve(void *arg, struct http_stub_conn *c, const struct http_stub_re
     case S3_STUB_ERROR_IN_200:
         ok = http_stub_reply(c, 200, "", "<Error><Code>InternalError</Code></Error>", 41);
         break;
+    case S3_STUB_LOSE_REQUEST:
+        ok = false;
+        break;
     case S3_STUB_HANG:
         pthread_mutex_unlock(&s->lock);
         http_stub_pause(c, 120000);
@@ -528,6 +533,13 @@ void s3_stub_stop(struct s3_stub **sp)
 unsigned s3_stub_port(const struct s3_stub *s)
 {
     return http_stub_port(s->http);
+}
+
+void s3_stub_encrypt(struct s3_stub *s, bool on)
+{
+    pthread_mutex_lock(&s->lock);
+    s->encrypts = on;
+    pthread_mutex_unlock(&s->lock);
 }
 
 void s3_stub_fail(struct s3_stub *s, enum s3_stub_fault fault, const char *method, const char *part,

@@ -23,6 +23,7 @@ enum s3_stub_fault {
     S3_STUB_OTHER_ETAG,   /* a GET answers with another ETag */
     S3_STUB_IMPLEMENTED,  /* 501 to a condition on a write */
     S3_STUB_NO_CONDITION, /* ignores If-None-Match */
+    S3_STUB_LOSE_REQUEST, /* does nothing, and closes without a word */
     S3_STUB_HANG,         /* no answer while the stub lives */
     S3_STUB_FAULTS
 };
@@ -37,6 +38,9 @@ unsigned s3_stub_port(const struct s3_stub *s);
  * hold "uploadId") meet the fault, after `skip` that do not. One rule at a time. */
 void s3_stub_fail(struct s3_stub *s, enum s3_stub_fault fault, const char *method, const char *part,
                   unsigned skip, unsigned times);
+/* ETags of parts tell nothing of the content, as where the server encrypts with a key of its own.
+ */
+void s3_stub_encrypt(struct s3_stub *s, bool on);
 unsigned s3_stub_failed(struct s3_stub *s); /* how often the rule came true */
 
 /* Of an object: its size, -1 = none. data may be NULL. */

@@ -416,6 +416,36 @@ static void test_upload_faults(void **state)
     }
 }
 
+/* What is there already looks like what could not be stored: as long, of as many parts. */
+static void test_old_content_is_no_success(void **state)
+{
+    static const struct {
+        enum s3_stub_fault fault;
+        unsigned times;
+        enum gw_err err;
+    } rows[] = {
+        {S3_STUB_LOSE_REQUEST, 99, GW_IO}, {S3_STUB_SLOW_DOWN, 99, GW_UPSTREAM},
+        {S3_STUB_LOSE_REQUEST, 1, GW_OK},  {S3_STUB_LOSE_ANSWER, 1, GW_OK},
+        {S3_STUB_LOSE_ANSWER, 99, GW_OK},
+    };
+    struct env *e = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[32];
+        struct sync closed;
+        snprintf(path, sizeof path, "/old%zu", i);
+        s3_stub_encrypt(e->stub, true);
+        assert_int_equal(upload(e, path, WRITE_NEW, 3 * MIB, &closed), GW_OK);
+        s3_stub_fail(e->stub, rows[i].fault, "POST", "uploadId", 0, rows[i].times);
+        enum gw_err err = upload(e, path, WRITE_NEW, 3 * MIB, &closed);
+        if (err != rows[i].err)
+            print_error("row %zu: %s: %s\n", i, gw_err_name(err), closed.text);
+        assert_int_equal(err, rows[i].err);
+        s3_stub_fail(e->stub, S3_STUB_NONE, "", "", 0, 0);
+        assert_true(sync_until(e->loop, no_uploads, e));
+    }
+    s3_stub_encrypt(e->stub, false);
+}
+
 static void test_download_faults(void **state)
 {
     static const struct {
@@ -847,6 +877,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(test_sizes),
         STUB(test_upload_faults),
+        STUB(test_old_content_is_no_success),
         STUB(test_download_faults),
         STUB(test_changed),
         STUB(test_requests),
