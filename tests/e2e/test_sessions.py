@@ -9,7 +9,7 @@ import time
 import pytest
 
 from gateway import PASSWORD, SANITIZED, wait_for
-from raw import close, read_all, session, write_all
+from raw import close, read_all, session, status_of, write_all
 
 DATA = os.urandom(1 << 20)
 
@@ -156,3 +156,35 @@ def test_term_does_not_wait_for_ever(how, postern, tmp_path):
         gateway.wait_end()
         gateway.stop(0 if how == "drain_s is over" else 128 + signal.SIGTERM)
     assert [p for p in tmp_path.iterdir() if p.name == "never"] == []
+
+
+def test_reload(postern):
+    """HUP: new sessions get the new settings, those under way keep theirs, a broken file changes nothing."""
+    gateway = postern({"memory": {"type": "memory"}}, ssh={"banner": "first"}, limits={"loops": 2})
+
+    def banner():
+        with session(gateway) as sftp:
+            assert sftp.listdir("/") is not None
+            return sftp.transport.get_banner()
+
+    def reload(event, count):
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_event(event, count=count)
+
+    with session(gateway) as old:
+        write_all(old, "/kept", DATA)
+        gateway.settings["ssh"]["banner"] = "second"
+        gateway.settings["users"]["mounts"][0]["read_only"] = True
+        gateway.write_settings()
+        reload("reload", 1)
+        wait_for(lambda: all(banner() == b"second" for _ in range(4)), "both loops to have heard of it")
+        with session(gateway) as new:
+            assert status_of(lambda: write_all(new, "/x", b"x")) == "PERMISSION_DENIED"
+        assert read_all(old, "/kept") == DATA
+        write_all(old, "/more", DATA)
+        gateway.config.write_text('{"listen": [')
+        reload("reload_failed", 1)
+        assert all(banner() == b"second" for _ in range(4))
+        gateway.write_settings()
+        reload("reload", 2)
+        write_all(old, "/again", b"x")
