@@ -21,7 +21,6 @@ class ClientError(Exception):
 
 class Client:
     works_with_tree = True  # more than put and get
-    random_writes = False   # needs a store that can be written anywhere
 
     def __init__(self, gateway, user, password=None, key=None, folder=None):
         self.gateway, self.user, self.password, self.key = gateway, user, password, key
@@ -341,8 +340,6 @@ class Asyncssh(Client):
 
 
 class Sshfs(Client):
-    random_writes = True
-
     def open(self):
         self.mount = self.folder / "mount"
         self.mount.mkdir(exist_ok=True)
