@@ -34,7 +34,8 @@ def test_events(postern):
     of_session = [e for e in gateway.events() if e.get("session") == login["session"]]
     assert {"login", "open", "close", "disconnect"} <= {e["event"] for e in of_session}
     closes = gateway.events("close")
-    assert any("/file" in str(e) and 1000 in e.values() for e in closes), closes
+    assert any(e["path"] == "/file" and e["written"] == 1000 and e["ms"] >= 0 for e in closes), closes
+    assert any(e["path"] == "/file" and e["read"] == 1000 for e in closes), closes
     (end,) = gateway.events("disconnect")
     assert end["reason"]
 

@@ -622,3 +622,31 @@ def test_client_that_sends_on_through_a_key_exchange(postern):
                     assert await file.read() == data
 
     asyncio.run(asyncio.wait_for(both(), PATIENCE * 3))
+
+
+def test_new_keys_without_end(gateway):
+    """Each exchange costs the one who asks as much; the loop's others are served in between."""
+    with logged_in(gateway) as transport:
+        channel = sftp_channel(transport)
+        channel.sendall(INIT)
+        receive_packet(channel)
+        stop = threading.Event()
+        done = []
+
+        def storm():
+            with contextlib.suppress(paramiko.SSHException, EOFError):  # when the test ends the connection
+                while not stop.is_set():
+                    transport.renegotiate_keys()
+                    done.append(time.monotonic())
+
+        thread = threading.Thread(target=storm, daemon=True)
+        thread.start()
+        wait_for(lambda: len(done) >= 5, "the first exchanges")
+        for _ in range(3):
+            serves_others(gateway)
+        before = len(done)
+        wait_for(lambda: len(done) >= before + 5, "the storm to go on")
+        stop.set()
+        thread.join(PATIENCE)
+        channel.sendall(packet(17, 1, b"/x"))
+        assert receive_packet(channel)[0] == 105  # ATTRS: the session works on

@@ -163,6 +163,7 @@ def test_keys_that_are_not_paths(store, postern, request):
     with session(gateway) as sftp:
         assert sorted(sftp.listdir("/")) == ["d", "plain"]
         assert sftp.listdir("/d") == ["y"]
+        assert gateway.wait_event("s3_hidden", names=1)["folder"].endswith("d/")
         sftp.remove("/d/y")
         assert status_of(lambda: sftp.rmdir("/d")) != "OK"
         moved = status_of(lambda: sftp.rename("/d", "/e")) == "OK"
