@@ -172,6 +172,15 @@ static void run(struct env *e, const struct s3_req *req, struct got *g)
     assert_true(sync_until(e->loop, over, g));
 }
 
+/* How many the server has seen: it may be busy with one that the client gave up. */
+static unsigned requests(struct env *e)
+{
+    pthread_mutex_lock(&e->script.lock);
+    unsigned n = e->script.requests;
+    pthread_mutex_unlock(&e->script.lock);
+    return n;
+}
+
 static void play(struct env *e, const struct reply replies[STEPS_MAX])
 {
     pthread_mutex_lock(&e->script.lock);
@@ -565,13 +574,13 @@ static void test_rows(void **state)
         struct got g;
         play(e, r->replies);
         run(e, &req, &g);
-        if (g.err != r->err || strcmp(g.text, r->text) != 0 || e->script.requests != r->requests ||
+        if (g.err != r->err || strcmp(g.text, r->text) != 0 || requests(e) != r->requests ||
             g.maybe_done != r->maybe_done)
             print_error("row %s: %s, \"%s\", %u requests, maybe done %d\n", r->name,
-                        gw_err_name(g.err), g.text, e->script.requests, g.maybe_done);
+                        gw_err_name(g.err), g.text, requests(e), g.maybe_done);
         assert_int_equal(g.err, r->err);
         assert_string_equal(g.text, r->text);
-        assert_int_equal(e->script.requests, r->requests);
+        assert_int_equal(requests(e), r->requests);
         assert_int_equal(g.maybe_done, r->maybe_done);
     }
 }
@@ -659,7 +668,7 @@ static void test_clock(void **state)
         play(e, replies);
         run(e, &req, &g);
         assert_int_equal(g.err, GW_OK);
-        assert_int_equal(e->script.requests, 2);
+        assert_int_equal(requests(e), 2);
         char want[S3_SIGN_TIME_MAX];
         assert_true(s3_sign_time((int64_t)t, want));
         assert_memory_equal(e->script.dates[1], want, 11); /* to the hour */
@@ -694,7 +703,7 @@ static void test_token_refreshed(void **state)
     run(e, &req, &g);
     assert_int_equal(g.err, GW_DENIED);
     assert_string_equal(g.code, "ExpiredToken");
-    assert_int_equal(e->script.requests, 1);
+    assert_int_equal(requests(e), 1);
     s3_client_free(&e->client);
     e->client = own;
     unsetenv("AWS_ACCESS_KEY_ID");
@@ -753,7 +762,7 @@ static void test_silence(void **state)
     e->conf.request_timeout_s = 5;
     assert_int_equal(g.err, GW_TIMEOUT);
     assert_string_equal(g.text, "S3 did not answer in time");
-    assert_in_range(e->script.requests, 1, 3);
+    assert_in_range(requests(e), 1, 3);
     assert_true(g.maybe_done);
 }
 
@@ -814,7 +823,7 @@ static void test_streamed(void **state)
             print_error("%s\n", cases[i].name);
         assert_int_equal(g.err, cases[i].err);
         assert_string_equal(g.streamed, cases[i].streamed);
-        assert_int_equal(e->script.requests, cases[i].requests);
+        assert_int_equal(requests(e), cases[i].requests);
     }
 }
 
