@@ -133,6 +133,7 @@ static struct op *view_rename(struct fs *fs, const char *from, const char *to, u
 static void view_free(struct fs *fs)
 {
     struct s3_view *v = view_of(fs);
+    budget_free(&v->budget);
     s3_store_unref(&v->store);
     mem_free(v->prefix);
     mem_free(v);
@@ -193,6 +194,7 @@ static enum gw_err store_view(struct backend *b, const struct backend_view *args
     v->fs.loop = b->env.loop;
     v->fs.caps = FS_CAP_COPY | (args->read_only ? FS_CAP_READ_ONLY : 0);
     v->store = s3_store_ref(s);
+    v->budget = b->env.budget == NULL ? NULL : budget_share(b->env.budget);
     v->read_only = args->read_only;
     v->log = args->log;
     v->prefix = mem_printf("%s%s%s%s", first, a > 0 && first[a - 1] != '/' ? "/" : "", second,

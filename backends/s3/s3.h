@@ -66,6 +66,7 @@ struct s3_view {
     struct fs fs;
     struct s3_store *store; /* holds a reference */
     char *prefix;           /* the store's and the view's, "" or ending in '/' */
+    struct budget *budget;  /* the session's share */
     bool read_only;
     const struct log_ctx *log;
 };

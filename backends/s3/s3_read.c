@@ -99,7 +99,7 @@ static void block_free(struct block *b)
     op_cancel(&b->step);
     list_remove(&b->node);
     mem_free(b->data);
-    budget_give(b->reader->store->base.env.budget, b->budget);
+    budget_give(b->reader->file.view->budget, b->budget);
     mem_free(b);
 }
 
@@ -156,7 +156,7 @@ static bool block_head(void *arg, const struct http_res *res)
         r->known = true;
         if (b->len > r->attr.size) {
             b->len = (size_t)r->attr.size;
-            budget_give(r->store->base.env.budget, b->budget - b->len);
+            budget_give(r->file.view->budget, b->budget - b->len);
             b->budget = b->len;
         }
     } else if (strcmp(etag, r->etag) != 0) {
@@ -243,7 +243,7 @@ static struct block *block_new(struct reader *r, uint64_t off, size_t len, size_
     b->data = mem_try_alloc(len);
     if (b->data == NULL) {
         mem_free(b);
-        budget_give(r->store->base.env.budget, budget);
+        budget_give(r->file.view->budget, budget);
         return NULL;
     }
     b->reader = r;
@@ -362,7 +362,7 @@ static void read_ahead(struct reader *r)
 {
     if (r->ahead == 0 || r->err != GW_OK)
         return;
-    struct budget *budget = r->store->base.env.budget;
+    struct budget *budget = r->file.view->budget;
     unsigned most = r->store->conf->download_concurrency;
     for (;;) {
         uint64_t ready;
@@ -396,7 +396,7 @@ static void demand_granted(void *arg)
     size_t len = r->budget_bytes;
     if (covered(r, r->demand_off, r->demand_off + 1, &ready) > r->demand_off ||
         list_empty(&r->waiting)) {
-        budget_give(r->store->base.env.budget, r->budget_bytes);
+        budget_give(r->file.view->budget, r->budget_bytes);
     } else {
         if (len > limit - r->demand_off)
             len = (size_t)(limit - r->demand_off);
@@ -416,12 +416,12 @@ static void demand(struct reader *r, uint64_t off, uint64_t end)
         uint64_t want = r->ahead > 0 && end - at < AHEAD_MIN ? AHEAD_MIN : end - at;
         size_t len = (size_t)(want < limit - at ? want : limit - at);
         assert(len <= BUDGET_SMALL);
-        if (!budget_take(r->store->base.env.budget, len)) {
+        if (!budget_take(r->file.view->budget, len)) {
             drop_strays(r, 0);
             r->demand_off = at;
             r->budget_bytes = len;
-            r->budget = budget_wait(r->file.base.fs->loop, r->store->base.env.budget, len,
-                                    demand_granted, r);
+            r->budget =
+                budget_wait(r->file.base.fs->loop, r->file.view->budget, len, demand_granted, r);
             return;
         }
         if (block_new(r, at, len, len) == NULL)
@@ -756,8 +756,8 @@ struct op *s3_read_open(struct s3_view *v, const char *path, fs_done_fn *done, v
     r->budget_bytes = cached && seen.size < FIRST_BYTES ? (size_t)seen.size : FIRST_BYTES;
     if (r->budget_bytes == 0)
         open_head(o);
-    else if (!budget_take(store->base.env.budget, r->budget_bytes))
-        o->step = budget_wait(l, store->base.env.budget, r->budget_bytes, open_granted, o);
+    else if (!budget_take(v->budget, r->budget_bytes))
+        o->step = budget_wait(l, v->budget, r->budget_bytes, open_granted, o);
     else
         open_granted(o);
     return &o->op;

@@ -41,7 +41,7 @@ static struct loop *loop_of(const struct writer *w)
 
 static struct budget *budget_of(const struct writer *w)
 {
-    return w->store->base.env.budget;
+    return w->file.view->budget;
 }
 
 static void turn(void *arg)

@@ -7,12 +7,25 @@
 
 enum { SMALL, LARGE, CLASSES };
 
+/* A session that holds less than this fraction of a class holds little. */
+#define LITTLE 16u
+
+/* The whole, or one session's share of it: a share counts, and the whole decides. */
 struct budget {
-    uv_mutex_t lock; /* guards all below but total and limit */
+    struct budget *whole; /* itself in the whole */
+    size_t used[CLASSES]; /* of a share: what is in used of the whole as well */
+    bool closed;          /* a share whose owner has gone: it ends with what is out */
+    /* The rest is that of the whole. */
+    uv_mutex_t lock; /* guards all above and below but whole, total and limit */
     size_t total;
     size_t limit[CLASSES];
-    size_t used[CLASSES];
     struct list waiting[CLASSES];
+};
+
+enum room {
+    ROOM,
+    ROOM_SHARE_FULL, /* not for this session, whatever comes back from others */
+    ROOM_NONE,
 };
 
 /* A waiter's life: in the list, or granted and on its way to its loop by loop_post(). */
@@ -35,6 +48,7 @@ static int class_of(size_t n)
 struct budget *budget_new(size_t bytes)
 {
     struct budget *b = mem_zalloc(sizeof *b);
+    b->whole = b;
     uv_mutex_init(&b->lock);
     b->total = bytes;
     b->limit[SMALL] = bytes / 4;
@@ -44,26 +58,77 @@ struct budget *budget_new(size_t bytes)
     return b;
 }
 
+struct budget *budget_share(struct budget *whole)
+{
+    struct budget *b = mem_zalloc(sizeof *b);
+    assert(whole->whole == whole);
+    b->whole = whole;
+    return b;
+}
+
+/* Under the lock. */
+static bool share_is_over(const struct budget *b)
+{
+    return b->closed && b->used[SMALL] == 0 && b->used[LARGE] == 0;
+}
+
+static void share_free(struct budget *b)
+{
+    uv_mutex_lock(&b->whole->lock);
+    b->closed = true;
+    bool over = share_is_over(b);
+    uv_mutex_unlock(&b->whole->lock);
+    if (over)
+        mem_free(b);
+}
+
 void budget_free(struct budget **bp)
 {
     struct budget *b = *bp;
     *bp = NULL;
     if (b == NULL)
         return;
+    if (b->whole != b) {
+        share_free(b);
+        return;
+    }
     assert(b->used[SMALL] == 0 && b->used[LARGE] == 0);
     assert(list_empty(&b->waiting[SMALL]) && list_empty(&b->waiting[LARGE]));
     uv_mutex_destroy(&b->lock);
     mem_free(b);
 }
 
-static bool fits(const struct budget *b, size_t n)
+/* Under the lock. */
+static enum room room_for(const struct budget *b, size_t n)
+{
+    const struct budget *all = b->whole;
+    int c = class_of(n);
+    size_t limit = all->limit[c], used = all->used[c];
+    if (used == 0)
+        return ROOM;
+    /* The last quarter is for sessions that hold little: whoever comes gets a first piece. */
+    if (b != all && b->used[c] > 0 && b->used[c] + n > limit / LITTLE && used + n > limit / 4 * 3)
+        return ROOM_SHARE_FULL;
+    size_t out = all->used[SMALL] + all->used[LARGE];
+    bool fits = n <= limit && used <= limit - n && out <= all->total && n <= all->total - out;
+    return fits ? ROOM : ROOM_NONE;
+}
+
+/* Under the lock. */
+static void count_out(struct budget *b, size_t n)
+{
+    b->whole->used[class_of(n)] += n;
+    if (b != b->whole)
+        b->used[class_of(n)] += n;
+}
+
+static void count_back(struct budget *b, size_t n)
 {
     int c = class_of(n);
-    if (b->used[c] == 0)
-        return true;
-    size_t all = b->used[SMALL] + b->used[LARGE];
-    return n <= b->limit[c] && b->used[c] <= b->limit[c] - n && all <= b->total &&
-           n <= b->total - all;
+    assert(b->used[c] >= n && b->whole->used[c] >= n);
+    b->whole->used[c] -= n;
+    if (b != b->whole)
+        b->used[c] -= n;
 }
 
 static void fire(void *arg)
@@ -77,65 +142,86 @@ static void fire(void *arg)
 }
 
 /* Under the lock. */
-static void grant(struct budget *b, struct waiter *w)
+static void grant(struct waiter *w)
 {
-    b->used[class_of(w->n)] += w->n;
+    count_out(w->budget, w->n);
     w->granted = true;
     loop_post(w->loop, fire, w);
 }
 
 /* Under the lock. What one class gives back may be room for the other. */
-static void grant_waiting(struct budget *b)
+static void grant_waiting(struct budget *all)
 {
     for (int c = 0; c < CLASSES; c++) {
-        while (!list_empty(&b->waiting[c])) {
-            struct waiter *w = LIST_ENTRY(list_first(&b->waiting[c]), struct waiter, node);
-            if (!fits(b, w->n))
+        LIST_EACH_SAFE(it, next, &all->waiting[c])
+        {
+            struct waiter *w = LIST_ENTRY(it, struct waiter, node);
+            enum room room = room_for(w->budget, w->n);
+            if (room == ROOM_NONE)
                 break;
-            list_remove(&w->node);
-            grant(b, w);
+            if (room == ROOM) {
+                list_remove(&w->node);
+                grant(w);
+            }
         }
     }
 }
 
+/* Under the lock. Those that wait for their own session's memory are no queue for others. */
+static bool anyone_waits(const struct budget *all, int c)
+{
+    LIST_EACH(it, &all->waiting[c])
+    {
+        const struct waiter *w = LIST_ENTRY(it, struct waiter, node);
+        if (room_for(w->budget, w->n) != ROOM_SHARE_FULL)
+            return true;
+    }
+    return false;
+}
+
 bool budget_take(struct budget *b, size_t n)
 {
-    int c = class_of(n);
-    uv_mutex_lock(&b->lock);
-    bool ok = list_empty(&b->waiting[c]) && fits(b, n);
+    struct budget *all = b->whole;
+    uv_mutex_lock(&all->lock);
+    bool ok = room_for(b, n) == ROOM && !anyone_waits(all, class_of(n));
     if (ok)
-        b->used[c] += n;
-    uv_mutex_unlock(&b->lock);
+        count_out(b, n);
+    uv_mutex_unlock(&all->lock);
     return ok;
 }
 
 void budget_give(struct budget *b, size_t n)
 {
-    int c = class_of(n);
-    uv_mutex_lock(&b->lock);
-    assert(b->used[c] >= n);
-    b->used[c] -= n;
-    grant_waiting(b);
-    uv_mutex_unlock(&b->lock);
+    struct budget *all = b->whole;
+    uv_mutex_lock(&all->lock);
+    count_back(b, n);
+    grant_waiting(all);
+    bool over = share_is_over(b);
+    uv_mutex_unlock(&all->lock);
+    if (over)
+        mem_free(b);
 }
 
 static void cancel(struct op *op)
 {
     struct waiter *w = (struct waiter *)op;
-    struct budget *b = w->budget;
-    uv_mutex_lock(&b->lock);
+    struct budget *b = w->budget, *all = b->whole;
+    uv_mutex_lock(&all->lock);
     bool granted = w->granted;
     if (granted) {
         /* fire() is posted already: it frees the waiter. */
         w->done = NULL;
-        b->used[class_of(w->n)] -= w->n;
+        count_back(b, w->n);
     } else {
         list_remove(&w->node);
     }
-    grant_waiting(b);
-    uv_mutex_unlock(&b->lock);
+    grant_waiting(all);
+    bool over = share_is_over(b);
+    uv_mutex_unlock(&all->lock);
     if (!granted)
         mem_free(w);
+    if (over)
+        mem_free(b);
 }
 
 static const struct op_type wait_type = {"budget_wait", cancel};
@@ -149,22 +235,24 @@ struct op *budget_wait(struct loop *l, struct budget *b, size_t n, loop_fn *done
     w->n = n;
     w->done = done;
     w->arg = arg;
-    uv_mutex_lock(&b->lock);
-    list_push(&b->waiting[class_of(n)], &w->node);
-    grant_waiting(b);
-    uv_mutex_unlock(&b->lock);
+    struct budget *all = b->whole;
+    uv_mutex_lock(&all->lock);
+    list_push(&all->waiting[class_of(n)], &w->node);
+    grant_waiting(all);
+    uv_mutex_unlock(&all->lock);
     return &w->op;
 }
 
 size_t budget_used(struct budget *b)
 {
-    uv_mutex_lock(&b->lock);
-    size_t n = b->used[SMALL] + b->used[LARGE];
-    uv_mutex_unlock(&b->lock);
+    struct budget *all = b->whole;
+    uv_mutex_lock(&all->lock);
+    size_t n = all->used[SMALL] + all->used[LARGE];
+    uv_mutex_unlock(&all->lock);
     return n;
 }
 
 size_t budget_total(struct budget *b)
 {
-    return b->total;
+    return b->whole->total;
 }

@@ -11,6 +11,10 @@
  * that keeps all moving: whoever waits for a large piece holds at most one small one, and whoever
  * holds a large piece needs nothing more to finish with it and give it back. Small holders can then
  * never starve the large (they have three quarters for themselves), nor the large the small.
+ *
+ * Sessions take from a share of their own (budget_share). A client that opens many files and then
+ * sits still keeps what they hold for as long as it likes: the last quarter of each class is for
+ * shares that hold little of it, so that others go on, if slower.
  */
 #ifndef GATEWAY_IO_BUDGET_H
 #define GATEWAY_IO_BUDGET_H
@@ -25,7 +29,11 @@
 struct budget;
 
 struct budget *budget_new(size_t bytes);
-void budget_free(struct budget **bp); /* after all that was taken came back */
+/* What the other functions take as well; budget_used() and budget_total() tell of the whole. */
+struct budget *budget_share(struct budget *whole);
+/* The whole: after all that was taken came back. A share: at any time, when nothing waits; it may
+ * not be named again but by giving back. */
+void budget_free(struct budget **bp);
 
 /* True: n bytes are yours until budget_give(). False: not now (also while others of the class wait:
  * no overtaking). */

@@ -156,13 +156,50 @@ static void test_threads(void **state)
     budget_free(&b);
 }
 
+/* One session takes what it can and gives nothing back: others get their first pieces, and do not
+ * queue behind it. */
+static void test_shares(void **state)
+{
+    (void)state;
+    struct loop *l;
+    assert_int_equal(loop_new(&l), GW_OK);
+    struct budget *b = budget_new(64 * MIB); /* 48 for the large */
+    struct budget *hog = budget_share(b), *other = budget_share(b);
+    unsigned n = 0;
+    while (budget_take(hog, 2 * MIB))
+        n++;
+    assert_int_equal(n, 18); /* three quarters of them */
+    struct waiting w = {0}, v = {0};
+    w.op = budget_wait(l, hog, 2 * MIB, fired, &w);
+    assert_true(budget_take(other, 8 * MIB));
+    assert_false(budget_take(other, 8 * MIB)); /* no longer a newcomer */
+    budget_give(other, 8 * MIB);
+    for (unsigned i = 0; i < 5; i++)
+        loop_poll(l);
+    assert_int_equal(w.fired, 0);
+    v.op = budget_wait(l, other, 8 * MIB, fired, &v); /* past the one that waits for itself */
+    while (v.fired == 0)
+        loop_turn(l);
+    assert_int_equal(w.fired, 0);
+    assert_int_equal(budget_used(other), (n * 2 + 8) * MIB);
+    struct budget *gone = other;
+    budget_free(&other); /* what is out comes back later */
+    budget_give(gone, 8 * MIB);
+    op_cancel(&w.op);
+    while (n-- > 0)
+        budget_give(hog, 2 * MIB);
+    budget_free(&hog);
+    assert_int_equal(budget_used(b), 0);
+    budget_free(&b);
+    loop_free(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classes),
-        cmocka_unit_test(test_order_and_cancel),
-        cmocka_unit_test(test_larger_than_all),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_classes),         cmocka_unit_test(test_order_and_cancel),
+        cmocka_unit_test(test_larger_than_all), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_shares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

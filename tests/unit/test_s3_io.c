@@ -684,6 +684,45 @@ static void test_open_flags(void **state)
     assert_true(sync_until(e->loop, no_uploads, e));
 }
 
+/* A session that opens many files, begins each and then sits still does not stop the others. */
+static void test_one_session_takes_all_memory(void **state)
+{
+    enum { FILES = 100, BEGUN = 512 * 1024 };
+    struct env *small = mem_zalloc(sizeof *small);
+    struct env *e = *state;
+    char *url = stub_url(e->stub);
+    struct fs *hog;
+    struct fs_file *begun[FILES];
+    struct sync waiting = {0}, closed;
+    size_t n = 0;
+    env_open(small, url, NULL, 16 * MIB);
+    mem_free(url);
+    small->conf.part_mb = 1;
+    env_view(small, "p");
+    const struct backend_view view = {.prefix = "hog"};
+    assert_int_equal(backend_view_new(small->backend, &view, &hog), GW_OK);
+    uint8_t *data = mem_zalloc(BEGUN);
+    const struct gw_span half = gw_span_of(data, BEGUN);
+    enum gw_err err = GW_OK;
+    while (n < FILES && err == GW_OK) {
+        char path[32];
+        snprintf(path, sizeof path, "/%zu", n);
+        assert_int_equal(sync_open(hog, path, WRITE_NEW, &begun[n]), GW_OK);
+        err = fs_write_now(begun[n++], 0, half);
+    }
+    assert_int_equal(err, GW_BUSY);
+    waiting.op = fs_write(begun[n - 1], 0, half, sync_done, &waiting);
+    assert_int_equal(upload(small, "/mine", WRITE_NEW, 3 * MIB + 7, &closed), GW_OK);
+    assert_false(waiting.done);
+    op_cancel(&waiting.op);
+    while (n > 0)
+        fs_abort(&begun[--n]);
+    mem_free(data);
+    fs_free(&hog);
+    env_close(small);
+    mem_free(small);
+}
+
 /* Many uploads at once in little memory: all end, and none of them ever holds more than its share.
  */
 static void test_many_uploads(void **state)
@@ -885,6 +924,7 @@ int main(void)
         STUB(test_attributes),
         STUB(test_open_flags),
         STUB(test_many_uploads),
+        STUB(test_one_session_takes_all_memory),
         STUB(test_cancel_everywhere),
         STUB(test_sweep),
     };
