@@ -283,7 +283,9 @@ enum gw_err s3_write_now(struct s3_file *f, uint64_t off, struct gw_span data)
         return GW_BUSY; /* s3_write_start() has the words */
     if (data.len == 0)
         return GW_OK;
-    if (!begin_part(w, false))
+    /* Those that waited are answered one a turn, and none after what came later: paramiko's put()
+     * waits for ever for a reply that has been overtaken. */
+    if (!list_empty(&w->waiting) || !begin_part(w, false))
         return GW_BUSY;
     size_t full = s3_part_full(w->cur);
     uint64_t begin = s3_part_off(w->cur);

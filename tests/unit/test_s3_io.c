@@ -723,6 +723,41 @@ static void test_one_session_takes_all_memory(void **state)
     mem_free(small);
 }
 
+/* Writes that waited for memory are answered before those that come when it is there. */
+static void test_writes_are_answered_in_order(void **state)
+{
+    enum { PIECE = 128 * 1024 };
+    struct env *small = mem_zalloc(sizeof *small);
+    struct env *e = *state;
+    char *url = stub_url(e->stub);
+    struct fs_file *f;
+    struct sync ops[3] = {{0}};
+    env_open(small, url, NULL, 16 * MIB);
+    mem_free(url);
+    small->conf.part_mb = 1;
+    env_view(small, "p");
+    uint8_t *data = mem_zalloc(PIECE);
+    const struct gw_span piece = gw_span_of(data, PIECE);
+    assert_int_equal(sync_open(small->fs, "/order", WRITE_NEW, &f), GW_OK);
+    assert_true(budget_take(small->budget, 12 * MIB)); /* all that there is for parts */
+    uint64_t off = 0;
+    while (fs_write_now(f, off, piece) == GW_OK)
+        off += PIECE;
+    for (uint64_t i = 0; i < 3; i++)
+        ops[i].op = fs_write(f, off + i * PIECE, piece, sync_done, &ops[i]);
+    budget_give(small->budget, 12 * MIB);
+    assert_int_equal(sync_wait(small->loop, &ops[0]), GW_OK);
+    assert_false(ops[2].done);
+    assert_int_equal(fs_write_now(f, off + UINT64_C(3) * PIECE, piece), GW_BUSY);
+    assert_int_equal(sync_wait(small->loop, &ops[2]), GW_OK);
+    assert_true(ops[1].done);
+    assert_int_equal(fs_write_now(f, off + UINT64_C(3) * PIECE, piece), GW_OK);
+    assert_int_equal(sync_close(&f), GW_OK);
+    mem_free(data);
+    env_close(small);
+    mem_free(small);
+}
+
 /* Many uploads at once in little memory: all end, and none of them ever holds more than its share.
  */
 static void test_many_uploads(void **state)
@@ -924,6 +959,7 @@ int main(void)
         STUB(test_attributes),
         STUB(test_open_flags),
         STUB(test_many_uploads),
+        STUB(test_writes_are_answered_in_order),
         STUB(test_one_session_takes_all_memory),
         STUB(test_cancel_everywhere),
         STUB(test_sweep),
