@@ -53,10 +53,23 @@ def home(tmp_path_factory):
     return folder
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when == "call" and report.failed:
+        for gateway in item.funcargs.get("postern_made", []):
+            report.sections.append((f"log of {gateway.folder.name}", gateway.log()[-8000:]))
+
+
 @pytest.fixture
-def postern(tmp_path, keys):
+def postern_made():
+    return []
+
+
+@pytest.fixture
+def postern(tmp_path, keys, postern_made):
     """A factory: postern(backends, ...) gives a started Gateway; each is ended and checked at the end."""
-    made = []
+    made = postern_made
 
     def factory(backends, start=True, **more):
         gateway = Gateway(tmp_path / f"gateway{len(made)}", keys, backends, **more)
