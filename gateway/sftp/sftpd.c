@@ -16,11 +16,14 @@
 #define IDLE_TRIM_MS         2000u
 
 /* These need replies in the order of their requests. pscp is one: a DATA that is not the next it
- * waits for makes it say "Lost connection"; its banner is PuTTY's, as psftp's is. */
+ * waits for makes it say "Lost connection"; its banner is PuTTY's, as psftp's is.
+ * paramiko drops the status of a pipelined WRITE that comes before an earlier one's, and then waits
+ * for it for ever. */
 static bool wants_order(const char *client_version)
 {
     static const char *const names[] = {
-        "ws_ftp", "WS_FTP", "WinSCP_release_3", "WinSCP_release_4", "WinSCP_release_5.0", "PuTTY"};
+        "ws_ftp", "WS_FTP",  "WinSCP_release_3", "WinSCP_release_4", "WinSCP_release_5.0",
+        "PuTTY",  "paramiko"};
     if (client_version == NULL)
         return false;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

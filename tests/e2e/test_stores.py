@@ -1,4 +1,5 @@
 """What each store adds to a day's work: attributes and links on a disk, keys and pages of a bucket."""
+import concurrent.futures
 import os
 import stat
 import time
@@ -6,6 +7,7 @@ import time
 import pytest
 
 from clients import Sftp
+from gateway import SANITIZED
 from raw import close, read_all, session, status_of, write_all
 
 BUCKETS = pytest.mark.parametrize("store_kind", ["radosgw", "swift"])
@@ -253,3 +255,27 @@ def test_big_directory_on_disk(postern, tmp_path):
     gateway = postern({"disk": {"type": "local", "root": str(root)}})
     with session(gateway) as sftp:
         assert len(set(sftp.listdir("/"))) == 5000
+
+
+def test_many_uploads_in_little_memory(radosgw, postern):
+    """More transfers than the budget holds parts for: each gets its turn, and nothing grows."""
+    bucket, count, size = radosgw.bucket(), 10, 24 << 20
+    gateway = postern({"store": radosgw.backend(bucket)}, limits={"memory_mb": 32})
+    data = os.urandom(1 << 20) * (size >> 20)
+    with session(gateway) as sftp:
+        write_all(sftp, "/first", data)
+    before, most = gateway.memory_kib(), 0
+
+    def upload(number):
+        with session(gateway) as sftp:
+            write_all(sftp, f"/f{number}", data)
+            return read_all(sftp, f"/f{number}") == data
+
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        work = [pool.submit(upload, n) for n in range(count)]
+        while not all(w.done() for w in work):
+            most = max(most, gateway.memory_kib())
+            concurrent.futures.wait(work, timeout=0.05)
+    assert all(w.result() for w in work)
+    assert SANITIZED or most - before < (32 + 64) << 10, f"{before} KiB before, {most} KiB at most"
+    assert radosgw.client.uploads(bucket) == []

@@ -265,6 +265,7 @@ static void test_ordered_replies(void **state)
         {{.client_version = "SSH-2.0-WinSCP_release_4.1.8"}, true},
         {{.client_version = "SSH-2.0-WS_FTP-12.0"}, true},
         {{.client_version = "SSH-2.0-PuTTY_Release_0.78"}, true},
+        {{.client_version = "SSH-2.0-paramiko_2.12.0"}, true},
         {{.client_version = "SSH-2.0-WinSCP_release_6.3"}, false},
         {{.client_version = "SSH-2.0-OpenSSH_9.2"}, false},
     };
