@@ -342,7 +342,9 @@ void run_copy_data(struct request *r)
     struct handle *from = r->h[0];
     struct handle *to = r->h[1];
     uint64_t len = r->q.u.copy.len;
-    if (from == to) {
+    /* By two handles as well: to the end would be for ever, the end moves on with what is written.
+     */
+    if (from == to || strcmp(from->path, to->path) == 0) {
         request_status(r, GW_BAD_ARG, "a file cannot be copied onto itself");
     } else if (from->file == NULL || !(from->flags & FS_READ) || to->file == NULL ||
                !(to->flags & FS_WRITE)) {

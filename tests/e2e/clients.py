@@ -191,15 +191,7 @@ class Pscp(Putty):
         self.call(self.putty("pscp", "-sftp", "-q", str(local), f"{self.user}@{HOST}:{remote}"))
 
     def get(self, remote, local):
-        # PuTTY 0.78 on Unix ends itself with these words, the connection being whole (its socket is frozen for a
-        # moment and it finds nothing else to wait for): about one download of 100 MiB in ten that comes in bursts.
-        for last in (False, False, True):
-            try:
-                self.call(self.putty("pscp", "-sftp", "-q", f"{self.user}@{HOST}:{remote}", str(local)))
-                return
-            except ClientError as e:
-                if last or "Lost connection" not in str(e):
-                    raise
+        self.call(self.putty("pscp", "-sftp", "-q", f"{self.user}@{HOST}:{remote}", str(local)))
 
 
 class Curl(Client):

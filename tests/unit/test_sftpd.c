@@ -426,6 +426,17 @@ static void test_copy_data(void **state)
         assert_int_equal(SFTP_PEER_ASK(p, FXP_CLOSE, "x", H(b)), FX_OK);
         expect_text(p, "/to", rows[i].want);
     }
+    /* One file by two handles: the end that it is copied to would never come. */
+    uint8_t a[256];
+    uint8_t b[256];
+    size_t a_len = sftp_peer_open(p, "/from", READ, a);
+    size_t b_len = sftp_peer_open(p, "/from", WRITE, b);
+    assert_int_equal(
+        SFTP_PEER_ASK(p, FXP_EXTENDED, "sxqqxq", "copy-data", H(a), Q(0), Q(0), H(b), Q(10)),
+        FX_FAILURE);
+    assert_int_equal(SFTP_PEER_ASK(p, FXP_CLOSE, "x", H(a)), FX_OK);
+    assert_int_equal(SFTP_PEER_ASK(p, FXP_CLOSE, "x", H(b)), FX_OK);
+    expect_text(p, "/from", "0123456789");
 }
 
 static void test_append_and_fsync(void **state)
