@@ -8,6 +8,7 @@ import os
 import pathlib
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -650,3 +651,24 @@ def test_new_keys_without_end(gateway):
         thread.join(PATIENCE)
         channel.sendall(packet(17, 1, b"/x"))
         assert receive_packet(channel)[0] == 105  # ATTRS: the session works on
+
+
+@pytest.mark.skipif(SANITIZED, reason="a traced process has no leak check")
+def test_no_configuration_of_libssh_is_read(gateway, tmp_path):
+    """Without SSH_BIND_OPTIONS_PROCESS_CONFIG off, the first accept reads a file of the whole system."""
+    trace = tmp_path / "trace"
+    tracer = subprocess.Popen(["strace", "-f", "-e", "trace=open,openat", "-o", trace, "-p", str(gateway.process.pid)],
+                              stderr=subprocess.PIPE, text=True)
+    try:
+        said = tracer.stderr.readline()
+        if "attached" not in said:
+            pytest.skip(f"tracing is not allowed here: {said.strip()}")
+        with logged_in(gateway):
+            pass
+        gateway.wait_event("disconnect")
+    finally:
+        tracer.terminate()
+        tracer.communicate()
+    opened = trace.read_text()
+    assert "users.json" in opened  # the tracer saw the login
+    assert "libssh" not in opened and "/etc/ssh" not in opened
