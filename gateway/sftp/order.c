@@ -7,8 +7,10 @@ static bool handles_conflict(const struct order_claim *a, enum order_class as,
 {
     if (as == ORDER_ALONE || bs == ORDER_ALONE || as != bs)
         return true;
+    /* OpenSSH's scp (9.2) cuts the file at the first DATA that overtook another, and says nothing;
+     * PuTTY's pscp hangs up. */
     if (as == ORDER_READ)
-        return false;
+        return true;
     return !a->started || (a->off < b->end && b->off < a->end);
 }
 

@@ -1,8 +1,9 @@
 /*
  * Which requests may run side by side. Requests run in parallel unless the client could tell the
  * result from one after the other:
- *   - on a handle, reads share; writes share when their ranges do not meet; a read or FSTAT waits
- *     for the writes before it, a write for the reads before it; CLOSE, FSETSTAT, FSYNC, READDIR
+ *   - on a handle, reads are answered in order of arrival: clients in wide use lose data otherwise;
+ *     writes share when their ranges do not meet; a read or FSTAT waits for the writes before it, a
+ *     write for the reads before it; CLOSE, FSETSTAT, FSYNC, READDIR
  *     and copies wait for all before them and hold all after;
  *   - writes start in order of arrival;
  *   - on paths, what changes one waits for, and holds, everything at, above or below it.
