@@ -77,7 +77,7 @@ static enum gw_err check_users(const struct settings *s, struct gw_errmsg *msg)
 {
     struct identity *id = NULL;
     struct gw_errmsg why;
-    enum gw_err err = identity_from_json("user", s->users, NULL, &id, &why);
+    enum gw_err err = identity_from_json("user", s->users, NULL, 0, &id, &why);
     identity_free(&id);
     return err == GW_OK ? GW_OK : gw_err_set(msg, GW_CONFIG, "users.%.480s", why.text);
 }

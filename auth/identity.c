@@ -28,6 +28,7 @@ struct identity *identity_copy(const struct identity *id)
         c->mounts[i] = (struct identity_mount){
             .path = mem_strdup(id->mounts[i].path),
             .backend = mem_strdup(id->mounts[i].backend),
+            .store = mem_strdup(id->mounts[i].store),
             .prefix = mem_strdup(id->mounts[i].prefix),
             .read_only = id->mounts[i].read_only,
         };
@@ -39,7 +40,12 @@ struct identity *identity_copy(const struct identity *id)
     c->next_methods = copy_strs(id->next_methods, id->nnext_methods);
     c->allow = copy_strs(id->allow, id->nallow);
     c->banner = mem_strdup(id->banner);
-    c->credentials = mem_strdup(id->credentials);
+    c->credentials = (struct identity_credentials){
+        .set = mem_strdup(id->credentials.set),
+        .access_key_id = mem_strdup(id->credentials.access_key_id),
+        .secret_access_key = mem_strdup(id->credentials.secret_access_key),
+        .session_token = mem_strdup(id->credentials.session_token),
+    };
     return c;
 }
 
@@ -54,6 +60,7 @@ void identity_free(struct identity **idp)
     for (size_t i = 0; i < id->nmounts; i++) {
         mem_free(id->mounts[i].path);
         mem_free(id->mounts[i].backend);
+        mem_free_secret_str(&id->mounts[i].store);
         mem_free(id->mounts[i].prefix);
     }
     mem_free(id->mounts);
@@ -65,6 +72,9 @@ void identity_free(struct identity **idp)
     free_strs(id->next_methods, id->nnext_methods);
     free_strs(id->allow, id->nallow);
     mem_free(id->banner);
-    mem_free(id->credentials);
+    mem_free(id->credentials.set);
+    mem_free(id->credentials.access_key_id);
+    mem_free_secret_str(&id->credentials.secret_access_key);
+    mem_free_secret_str(&id->credentials.session_token);
     mem_free(id);
 }

@@ -36,11 +36,21 @@ enum {
     PERM_ALL = (1u << 14) - 1,
 };
 
+/* On a backend of the configuration, or on a store of its own: one of the two is NULL. */
 struct identity_mount {
     char *path;    /* normal virtual path */
     char *backend; /* a name of `backends` */
+    char *store;   /* secret: {"type": ..., ...} as canonical JSON (compact, keys sorted) */
     char *prefix;  /* normal and relative to the backend's root; "" = all of it */
     bool read_only;
+};
+
+/* With what its mounts on S3 are signed instead of the store's own. All NULL = the store's own. */
+struct identity_credentials {
+    char *set; /* a name of the store's `credential_sets`; or these: */
+    char *access_key_id;
+    char *secret_access_key; /* secret */
+    char *session_token;     /* secret; may be NULL */
 };
 
 /* The longest matching path decides. */
@@ -79,23 +89,30 @@ struct identity {
     int64_t expires_s; /* Unix seconds; 0 = never */
     char *banner;
     uint32_t idle_s; /* 0 = timeouts.idle_s */
-    char *credentials;
+    struct identity_credentials credentials;
     enum identity_partial partial_uploads;
 };
 
 #define IDENTITY_USER_MAX 255u /* bytes of a user name */
 
+/* What `over` may hold. */
+enum {
+    IDENTITY_STORES = 1u << 0, /* mounts[].store: whoever writes it decides what is opened */
+};
+
 /*
  * `over` (may be NULL) laid over `base` (may be NULL) for `user` (what the client called itself; a
  * "user" in `over` replaces it). A key of `over` replaces the one of `base` whole, but `limits` is
  * laid over key by key, and mounts and root replace each other. Unknown keys, null and everything
- * that is not understood are refused. "root": "x" is short for one mount at "/" of "x" on the
- * backend named "local". Thread-safe: neither base nor over is changed or referenced. Errors:
- * GW_CONFIG with the JSON path in *msg; GW_BAD_NAME for a user name that cannot be one.
+ * that is not understood are refused, and so is a store of its own without IDENTITY_STORES in
+ * `may`; base, which is the configuration's, may hold one. "root": "x" is short for one mount at
+ * "/" of "x" on the backend named "local". Thread-safe: neither base nor over is changed or
+ * referenced. Errors: GW_CONFIG with the JSON path in *msg; GW_BAD_NAME for a user name that cannot
+ * be one.
  */
 enum gw_err identity_from_json(const char *user, const json_t *base, const json_t *over,
-                               struct identity **out, struct gw_errmsg *msg);
-/* As JSON, for `postern try`: no secrets are in it. Gives a new reference. */
+                               unsigned may, struct identity **out, struct gw_errmsg *msg);
+/* As JSON, for `postern try`: secrets are masked. Gives a new reference. */
 json_t *identity_to_json(const struct identity *id);
 struct identity *identity_copy(const struct identity *id);
 void identity_free(struct identity **idp);

@@ -1,4 +1,4 @@
-#include "auth/identity.h"
+#include "auth/identity_words.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,12 +8,15 @@
 #include "auth/rfc3339.h"
 #include "auth/template.h"
 #include "auth/verifier.h"
+#include "config/wiped_json.h"
 #include "gateway/base/mem.h"
 
-#define PATH_MAX_BYTES 4096u
-#define NAME_MAX_BYTES 255u
-#define LINE_MAX_BYTES 16384u /* an authorized_keys line; RSA of 16384 bits needs under 3 KiB */
-#define TEXT_MAX_BYTES 4096u
+#define PATH_MAX_BYTES  4096u
+#define NAME_MAX_BYTES  255u
+#define LINE_MAX_BYTES  16384u /* an authorized_keys line; RSA of 16384 bits needs under 3 KiB */
+#define TEXT_MAX_BYTES  4096u
+#define STORE_MAX_BYTES 16384u
+#define TOKEN_MAX_BYTES 8192u /* a session token; Amazon's have under 2 KiB */
 
 enum {
     MAX_MOUNTS = 64,
@@ -24,39 +27,11 @@ enum {
     MAX_RATE_KIB_S = 1u << 30,
 };
 
-static const struct {
-    const char *word;
-    uint32_t perms;
-} perm_words[] = {
-    {"*", PERM_ALL},
-    {"list", PERM_LIST},
-    {"download", PERM_DOWNLOAD},
-    {"upload", PERM_UPLOAD},
-    {"overwrite", PERM_OVERWRITE},
-    {"delete", PERM_DELETE_FILES | PERM_DELETE_DIRS},
-    {"delete_files", PERM_DELETE_FILES},
-    {"delete_dirs", PERM_DELETE_DIRS},
-    {"rename", PERM_RENAME_FILES | PERM_RENAME_DIRS},
-    {"rename_files", PERM_RENAME_FILES},
-    {"rename_dirs", PERM_RENAME_DIRS},
-    {"create_dirs", PERM_CREATE_DIRS},
-    {"create_symlinks", PERM_CREATE_SYMLINKS},
-    {"chmod", PERM_CHMOD},
-    {"chown", PERM_CHOWN},
-    {"chtimes", PERM_CHTIMES},
-    {"copy", PERM_COPY},
-};
-
-static const char *const partial_words[] = {
-    [IDENTITY_PARTIAL_DISCARD] = "discard",
-    [IDENTITY_PARTIAL_KEEP] = "keep",
-    [IDENTITY_PARTIAL_RESUME] = "resume",
-};
-
 /* Where the reading stands: `at` is the JSON path of the value in hand. */
 struct rd {
     const char *user;
     struct gw_errmsg *msg;
+    bool stores; /* mounts[].store may be there */
     char at[256];
 };
 
@@ -203,6 +178,25 @@ static enum gw_err read_restrict(struct rd *r, const json_t *v, struct identity 
     return get_bool(r, v, &id->restrict_to_home);
 }
 
+/* What its keys mean only the stores know; here it becomes text, of which equal ones are equal. */
+static enum gw_err read_store(struct rd *r, const json_t *v, char **out)
+{
+    if (!r->stores)
+        return fail(r, "a store in an answer is not allowed: set \"allow_stores\" of the verifier, "
+                       "or name a backend");
+    if (!json_is_string(json_object_get(v, "type")))
+        return fail(r, "must be an object with a \"type\", like one of `backends`");
+    char *text = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
+    size_t n = text == NULL ? 0 : strlen(text);
+    enum gw_err err = GW_OK;
+    if (n == 0 || n > STORE_MAX_BYTES)
+        err = fail(r, "must be at most %u bytes", STORE_MAX_BYTES);
+    else
+        *out = mem_strdup(text);
+    wiped_json_free_text(&text);
+    return err;
+}
+
 static enum gw_err read_mount(struct rd *r, size_t i, const json_t *v, struct identity_mount *m)
 {
     const char *s = NULL;
@@ -210,8 +204,9 @@ static enum gw_err read_mount(struct rd *r, size_t i, const json_t *v, struct id
     at(r, "mounts[%zu]", i);
     if (!json_is_object(v))
         return fail(r, "must be an object");
-    if (json_object_get(v, "path") == NULL || json_object_get(v, "backend") == NULL)
-        return fail(r, "needs \"path\" and \"backend\"");
+    bool named = json_object_get(v, "backend") != NULL;
+    if (json_object_get(v, "path") == NULL || named == (json_object_get(v, "store") != NULL))
+        return fail(r, "needs \"path\", and \"backend\" or \"store\"");
     void *it = first(v);
     for (; it != NULL && err == GW_OK; it = next(v, it)) {
         const char *key = json_object_iter_key(it);
@@ -221,6 +216,8 @@ static enum gw_err read_mount(struct rd *r, size_t i, const json_t *v, struct id
             err = get_bool(r, val, &m->read_only);
         } else if (strcmp(key, "backend") == 0) {
             err = get_dup(r, val, NAME_MAX_BYTES, &m->backend);
+        } else if (strcmp(key, "store") == 0) {
+            err = read_store(r, val, &m->store);
         } else if (strcmp(key, "prefix") == 0) {
             if (!json_is_string(val) || json_string_length(val) != 0)
                 err = get_str(r, val, PATH_MAX_BYTES, &s);
@@ -285,9 +282,10 @@ static enum gw_err read_words(struct rd *r, const json_t *v, uint32_t *out)
         enum gw_err err = get_str(r, json_array_get(v, i), NAME_MAX_BYTES, &s);
         if (err != GW_OK)
             return err;
-        for (size_t w = 0; w < sizeof perm_words / sizeof perm_words[0] && !known; w++)
-            if (strcmp(s, perm_words[w].word) == 0) {
-                *out |= perm_words[w].perms;
+        for (const struct identity_perm_word *w = identity_perm_words; w->word != NULL && !known;
+             w++)
+            if (strcmp(s, w->word) == 0) {
+                *out |= w->perms;
                 known = true;
             }
         if (!known)
@@ -402,9 +400,51 @@ static enum gw_err read_banner(struct rd *r, const json_t *v, struct identity *i
     return get_dup(r, v, TEXT_MAX_BYTES, &id->banner);
 }
 
+/* They go into headers: a line break would be another one. */
+static enum gw_err get_line(struct rd *r, const json_t *v, size_t max, char **out)
+{
+    const char *s = NULL;
+    enum gw_err err = get_str(r, v, max, &s);
+    if (err != GW_OK)
+        return err;
+    for (const char *p = s; *p != '\0'; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return fail(r, "must not hold control characters");
+    *out = mem_strdup(s);
+    return GW_OK;
+}
+
 static enum gw_err read_credentials(struct rd *r, const json_t *v, struct identity *id)
 {
-    return get_dup(r, v, NAME_MAX_BYTES, &id->credentials);
+    struct identity_credentials *c = &id->credentials;
+    const struct {
+        const char *key;
+        char **to;
+    } row[] = {{"access_key_id", &c->access_key_id},
+               {"secret_access_key", &c->secret_access_key},
+               {"session_token", &c->session_token}};
+    if (json_is_string(v))
+        return get_dup(r, v, NAME_MAX_BYTES, &c->set);
+    if (!json_is_object(v))
+        return fail(r, "must be the name of a set, or an object with access_key_id and "
+                       "secret_access_key");
+    void *it = first(v);
+    for (; it != NULL; it = next(v, it)) {
+        const char *key = json_object_iter_key(it);
+        size_t i = 0;
+        at(r, "credentials.%.64s", key);
+        while (i < sizeof row / sizeof row[0] && strcmp(row[i].key, key) != 0)
+            i++;
+        if (i == sizeof row / sizeof row[0])
+            return fail(r, "unknown key");
+        enum gw_err err = get_line(r, json_object_iter_value(it), TOKEN_MAX_BYTES, row[i].to);
+        if (err != GW_OK)
+            return err;
+    }
+    at(r, "credentials");
+    if (c->access_key_id == NULL || c->secret_access_key == NULL)
+        return fail(r, "needs access_key_id and secret_access_key");
+    return GW_OK;
 }
 
 static enum gw_err read_idle(struct rd *r, const json_t *v, struct identity *id)
@@ -417,8 +457,8 @@ static enum gw_err read_idle(struct rd *r, const json_t *v, struct identity *id)
 
 static enum gw_err read_partial(struct rd *r, const json_t *v, struct identity *id)
 {
-    for (size_t i = 0; json_is_string(v) && i < sizeof partial_words / sizeof partial_words[0]; i++)
-        if (strcmp(json_string_value(v), partial_words[i]) == 0) {
+    for (size_t i = 0; json_is_string(v) && i < IDENTITY_NPARTIAL; i++)
+        if (strcmp(json_string_value(v), identity_partial_words[i]) == 0) {
             id->partial_uploads = (enum identity_partial)i;
             return i == IDENTITY_PARTIAL_DISCARD
                        ? GW_OK
@@ -540,7 +580,7 @@ static enum gw_err take_user(struct rd *r, const char *user, const json_t *base,
 }
 
 enum gw_err identity_from_json(const char *user, const json_t *base, const json_t *over,
-                               struct identity **out, struct gw_errmsg *msg)
+                               unsigned may, struct identity **out, struct gw_errmsg *msg)
 {
     struct rd r = {.msg = msg};
     struct identity *id = mem_zalloc(sizeof *id);
@@ -557,10 +597,12 @@ enum gw_err identity_from_json(const char *user, const json_t *base, const json_
         bool hidden = rows[i].instead != NULL && json_object_get(over, rows[i].instead) != NULL;
         if (from_base != NULL && !hidden && (from_over == NULL || rows[i].merge)) {
             at(&r, "%s", rows[i].key);
+            r.stores = true;
             err = rows[i].read(&r, from_base, id);
         }
         if (err == GW_OK && from_over != NULL) {
             at(&r, "%s", rows[i].key);
+            r.stores = (may & IDENTITY_STORES) != 0;
             err = rows[i].read(&r, from_over, id);
         }
     }
@@ -572,76 +614,4 @@ enum gw_err identity_from_json(const char *user, const json_t *base, const json_
     }
     identity_free(&id);
     return err;
-}
-
-static json_t *strs_to_json(char *const *v, size_t n)
-{
-    json_t *a = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(a, json_string(v[i]));
-    return a;
-}
-
-static json_t *perms_to_json(uint32_t perms)
-{
-    json_t *a = json_array();
-    if (perms == PERM_ALL) {
-        json_array_append_new(a, json_string("*"));
-        return a;
-    }
-    /* Only the words of one bit: groups would say the same twice. */
-    for (size_t w = 0; w < sizeof perm_words / sizeof perm_words[0]; w++) {
-        uint32_t p = perm_words[w].perms;
-        if ((p & (p - 1)) == 0 && (perms & p) != 0)
-            json_array_append_new(a, json_string(perm_words[w].word));
-    }
-    return a;
-}
-
-static json_t *limits_to_json(const struct identity_limits *l)
-{
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "sessions", (json_int_t)l->sessions,
-                     "upload_kib_s", (json_int_t)l->upload_kib_s, "download_kib_s",
-                     (json_int_t)l->download_kib_s, "quota_bytes", (json_int_t)l->quota_bytes,
-                     "quota_files", (json_int_t)l->quota_files, "max_file_bytes",
-                     (json_int_t)l->max_file_bytes);
-}
-
-json_t *identity_to_json(const struct identity *id)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "user", json_string(id->user));
-    json_object_set_new(o, "home", json_string(id->home));
-    json_object_set_new(o, "restrict_to_home", json_boolean(id->restrict_to_home));
-    json_t *mounts = json_array();
-    for (size_t i = 0; i < id->nmounts; i++)
-        json_array_append_new(mounts, json_pack("{s:s, s:s, s:s, s:b}", "path", id->mounts[i].path,
-                                                "backend", id->mounts[i].backend, "prefix",
-                                                id->mounts[i].prefix, "read_only",
-                                                (int)id->mounts[i].read_only));
-    json_object_set_new(o, "mounts", mounts);
-    if (id->nperms > 0) {
-        json_t *perms = json_object();
-        for (size_t i = 0; i < id->nperms; i++)
-            json_object_set_new(perms, id->perms[i].path, perms_to_json(id->perms[i].perms));
-        json_object_set_new(o, "permissions", perms);
-    }
-    json_object_set_new(o, "limits", limits_to_json(&id->limits));
-    json_object_set_new(o, "public_keys", strs_to_json(id->public_keys, id->npublic_keys));
-    json_object_set_new(o, "next_methods", strs_to_json(id->next_methods, id->nnext_methods));
-    json_object_set_new(o, "methods", strs_to_json(id->methods, id->nmethods));
-    json_object_set_new(o, "allow", strs_to_json(id->allow, id->nallow));
-    if (id->expires_s != 0) {
-        char when[32];
-        rfc3339_format(id->expires_s, when);
-        json_object_set_new(o, "expires", json_string(when));
-    }
-    if (id->banner != NULL)
-        json_object_set_new(o, "banner", json_string(id->banner));
-    if (id->idle_s != 0)
-        json_object_set_new(o, "idle_s", json_integer(id->idle_s));
-    if (id->credentials != NULL)
-        json_object_set_new(o, "credentials", json_string(id->credentials));
-    json_object_set_new(o, "partial_uploads", json_string(partial_words[id->partial_uploads]));
-    return o;
 }

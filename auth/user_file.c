@@ -81,7 +81,7 @@ static enum gw_err take_user(json_t *v, const json_t *base, struct row *row, str
         return err;
     (void)json_object_del(v, "password"); /* the rest is the identity */
     struct gw_errmsg why;
-    err = identity_from_json(name, base, v, &row->e.id, &why);
+    err = identity_from_json(name, base, v, IDENTITY_STORES, &row->e.id, &why);
     if (err != GW_OK)
         return gw_err_set(msg, GW_CONFIG, "users[%zu].%.480s", row->index, why.text);
     row->name = mem_strdup(row->e.id->user);

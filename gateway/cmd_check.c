@@ -110,12 +110,12 @@ static void check_users(struct trial *t)
     const struct opt_map *backends = &t->settings->backends;
     if (t->settings->users == NULL)
         return;
-    if (identity_from_json("user", t->settings->users, NULL, &id, &msg) != GW_OK) {
+    if (identity_from_json("user", t->settings->users, NULL, 0, &id, &msg) != GW_OK) {
         gw_buf_printf(&t->problems, "users: %s\n", msg.text);
         return;
     }
     for (size_t i = 0; i < id->nmounts; i++) {
-        bool known = false;
+        bool known = id->mounts[i].backend == NULL;
         for (size_t j = 0; j < backends->n && !known; j++)
             known = strcmp(backends->names[j], id->mounts[i].backend) == 0;
         if (!known)

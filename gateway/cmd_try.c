@@ -115,8 +115,11 @@ static void run_steps(struct attempt *a)
 /* Where a mount leads: the store's own settings, secrets masked. */
 static json_t *mount_json(const struct settings *s, const struct identity_mount *m)
 {
-    json_t *out = json_pack("{s:s,s:s,s:s,s:b}", "path", m->path, "backend", m->backend, "prefix",
+    json_t *out = json_pack("{s:s,s:s,s:b}", "path", m->path, "prefix",
                             m->prefix == NULL ? "" : m->prefix, "read_only", m->read_only);
+    if (m->backend == NULL)
+        return out;
+    json_object_set_new(out, "backend", json_string(m->backend));
     for (size_t i = 0; i < s->backends.n; i++) {
         const struct opt_any *any = &((const struct opt_any *)s->backends.v)[i];
         if (strcmp(s->backends.names[i], m->backend) != 0)

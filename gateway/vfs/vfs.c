@@ -443,6 +443,11 @@ static enum gw_err add_mount(struct vfs *v, const struct vfs_env *env,
     for (size_t i = 0; i < v->nmounts; i++)
         if (strcmp(v->mounts[i].path, path.s) == 0)
             return gw_err_set(msg, GW_CONFIG, "mounts: %s is there twice", path.s);
+    if (in->backend == NULL)
+        return gw_err_set(msg, GW_UNSUPPORTED,
+                          "mounts: %s: a store of its own is not in this "
+                          "version",
+                          path.s);
     struct backend *b = env->backend(env->arg, in->backend);
     if (b == NULL)
         return gw_err_set(msg, GW_CONFIG, "mounts: %s: no such backend: %s", path.s, in->backend);
@@ -536,7 +541,8 @@ enum gw_err vfs_new(const struct vfs_env *env, const struct identity *id, struct
     v->base.loop = env->loop;
     v->log = env->log;
     v->user = mem_strdup(id->user);
-    v->credentials = mem_strdup(id->credentials);
+    v->credentials = mem_strdup(id->credentials.set != NULL ? id->credentials.set
+                                                            : id->credentials.access_key_id);
     enum gw_err err = fill(v, env, id, msg);
     if (err != GW_OK) {
         vfs_free(&v);

@@ -49,7 +49,7 @@ static void stub_fire(void *arg)
     struct auth_res res = {.verdict = say->verdict, .why = "stub", .decoy = say->decoy};
     if (say->verdict == AUTH_ACCEPT && !say->no_id) {
         json_t *over = json_loads(say->identity == NULL ? "{}" : say->identity, 0, NULL);
-        assert_int_equal(identity_from_json(c->req->user, NULL, over, &res.id, NULL), GW_OK);
+        assert_int_equal(identity_from_json(c->req->user, NULL, over, 0, &res.id, NULL), GW_OK);
         json_decref(over);
     }
     if (say->verdict == AUTH_ASK) {

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -18,15 +19,21 @@ static json_t *parse(const char *text)
     return v;
 }
 
-static enum gw_err make(const char *user, const char *base, const char *over, struct identity **id,
-                        struct gw_errmsg *msg)
+static enum gw_err make_may(const char *user, const char *base, const char *over, unsigned may,
+                            struct identity **id, struct gw_errmsg *msg)
 {
     json_t *b = parse(base);
     json_t *o = parse(over);
-    enum gw_err err = identity_from_json(user, b, o, id, msg);
+    enum gw_err err = identity_from_json(user, b, o, may, id, msg);
     json_decref(b);
     json_decref(o);
     return err;
+}
+
+static enum gw_err make(const char *user, const char *base, const char *over, struct identity **id,
+                        struct gw_errmsg *msg)
+{
+    return make_may(user, base, over, 0, id, msg);
 }
 
 /* What an identity says of itself, without what every identity says. */
@@ -106,6 +113,11 @@ static void test_good(void **state)
         {"a", NULL, "{\"expires\":\"1970-01-01T00:00:00Z\"}",
          "{\"expires\":\"1970-01-01T00:00:01Z\"}"},
         {"a", NULL, "{\"permissions\":{\"/\":[]}}", "{\"permissions\":{\"/\":[]}}"},
+        {"a", "{\"credentials\":\"c\"}",
+         "{\"credentials\":{\"access_key_id\":\"AK\",\"secret_access_key\":\"S\","
+         "\"session_token\":\"T\"}}",
+         "{\"credentials\":{\"access_key_id\":\"AK\",\"secret_access_key\":\"********\","
+         "\"session_token\":\"********\"}}"},
         {"a", NULL, "{\"permissions\":{\"/\":[\"rename\",\"rename_dirs\"]}}",
          "{\"permissions\":{\"/\":[\"rename_files\",\"rename_dirs\"]}}"},
     };
@@ -146,6 +158,15 @@ static void test_bad(void **state)
          "mounts[0].read_only: "},
         {"{\"mounts\":[{\"path\":\"/x\",\"backend\":\"b\"},{\"path\":\"/x/\",\"backend\":\"c\"}]}",
          "mounts[1].path: the same"},
+        {"{\"mounts\":[{\"path\":\"/x\",\"backend\":\"b\",\"store\":{\"type\":\"s3\"}}]}",
+         "mounts[0]: needs"},
+        {"{\"mounts\":[{\"path\":\"/x\",\"store\":{\"kind\":\"s3\"}}]}", "mounts[0].store: "},
+        {"{\"credentials\":7}", "credentials: "},
+        {"{\"credentials\":{}}", "credentials: needs"},
+        {"{\"credentials\":{\"access_key_id\":\"a\"}}", "credentials: needs"},
+        {"{\"credentials\":{\"access_key\":\"a\"}}", "credentials.access_key: unknown"},
+        {"{\"credentials\":{\"access_key_id\":\"a\\nb\",\"secret_access_key\":\"s\"}}",
+         "credentials.access_key_id: "},
         {"{\"root\":\"/srv\"}", "root: "},
         {"{\"root\":\"x\",\"mounts\":[]}", "root: "},
         {"{\"permissions\":{}}", "permissions: needs"},
@@ -224,11 +245,40 @@ static void test_expansion_is_bounded(void **state)
     gw_buf_free(&text);
 }
 
+/* A verifier's answer opens no store of its own unless the configuration lets it. */
+static void test_stores_are_allowed(void **state)
+{
+    (void)state;
+    struct identity *id = NULL;
+    struct gw_errmsg msg = {""};
+    const char *text = "{\"mounts\":[{\"path\":\"/\",\"store\":{\"type\":\"s3\",\"bucket\":\"b\","
+                       "\"credentials\":{\"secret_access_key\":\"hidden\"}}}]}";
+    assert_int_equal(make_may("alice", NULL, text, 0, &id, &msg), GW_CONFIG);
+    assert_non_null(strstr(msg.text, "allow_stores"));
+    assert_int_equal(make_may("alice", text, NULL, 0, &id, &msg), GW_OK); /* the operator's own */
+    identity_free(&id);
+    assert_int_equal(make_may("alice", NULL, text, IDENTITY_STORES, &id, &msg), GW_OK);
+    assert_null(id->mounts[0].backend);
+    assert_string_equal(id->mounts[0].store,
+                        "{\"bucket\":\"b\",\"credentials\":{\"secret_access_key\":\"hidden\"},"
+                        "\"type\":\"s3\"}");
+    struct identity *copy = identity_copy(id);
+    json_t *shown = identity_to_json(copy);
+    char *out = json_dumps(shown, 0);
+    assert_null(strstr(out, "hidden"));
+    assert_non_null(strstr(out, "\"s3\""));
+    free(out);
+    json_decref(shown);
+    identity_free(&copy);
+    identity_free(&id);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_stores_are_allowed),
         cmocka_unit_test(test_user_names),
         cmocka_unit_test(test_expansion_is_bounded),
     };
