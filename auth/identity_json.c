@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "auth/cidr.h"
-#include "auth/rfc3339.h"
+#include "gateway/base/rfc3339.h"
 #include "auth/template.h"
 #include "auth/verifier.h"
 #include "config/wiped_json.h"

@@ -1,5 +1,5 @@
 #include "auth/identity_words.h"
-#include "auth/rfc3339.h"
+#include "gateway/base/rfc3339.h"
 
 #define MASKED "********"
 

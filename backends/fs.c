@@ -47,6 +47,47 @@ struct op *fs_fail(struct loop *l, enum gw_err err, const char *text, fs_done_fn
     return &f->op;
 }
 
+struct later {
+    struct op op;
+    struct op *turn;
+    struct fs_attr attr;
+    bool has_attr;
+    fs_done_fn *done;
+    void *arg;
+};
+
+static void later_cancel(struct op *op)
+{
+    struct later *k = (struct later *)op;
+    op_cancel(&k->turn);
+    mem_free(k);
+}
+
+static const struct op_type later_type = {"fs_ok", later_cancel};
+
+static void later_fire(void *arg)
+{
+    struct later *k = arg;
+    k->turn = NULL;
+    const struct fs_res res = {.err = GW_OK, .attr = k->has_attr ? &k->attr : NULL};
+    k->done(k->arg, &res);
+    mem_free(k);
+}
+
+struct op *fs_ok(struct loop *l, const struct fs_attr *attr, fs_done_fn *done, void *arg)
+{
+    struct later *k = mem_zalloc(sizeof *k);
+    k->op.type = &later_type;
+    k->done = done;
+    k->arg = arg;
+    if (attr != NULL) {
+        k->attr = *attr;
+        k->has_attr = true;
+    }
+    k->turn = loop_defer(l, later_fire, k);
+    return &k->op;
+}
+
 static struct op *unsupported(struct fs *fs, fs_done_fn *done, void *arg)
 {
     return fs_fail(fs->loop, GW_UNSUPPORTED, NULL, done, arg);

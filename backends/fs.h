@@ -222,6 +222,9 @@ struct op *fs_statvfs(struct fs *fs, const char *path, fs_done_fn *done, void *a
 struct op *fs_copy(struct fs_file *from, uint64_t off, uint64_t len, struct fs_file *to,
                    uint64_t to_off, fs_done_fn *done, void *arg);
 
+/* done with GW_OK on a later turn: for a start that has nothing to wait for. Copies attr (may be
+ * NULL). */
+struct op *fs_ok(struct loop *l, const struct fs_attr *attr, fs_done_fn *done, void *arg);
 /* done with this error on a later turn: for a start that fails. text is copied (NULL = none). */
 struct op *fs_fail(struct loop *l, enum gw_err err, const char *text, fs_done_fn *done, void *arg);
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/s3/s3_cache.h"
+#include "backends/attr_cache.h"
 #include "backends/s3/s3_dir.h"
 #include "backends/s3/s3_file.h"
 #include "backends/s3/s3_ops.h"
@@ -219,7 +219,7 @@ static void store_free(struct backend *b)
 {
     struct s3_store *s = (struct s3_store *)b;
     s3_client_free(&s->client);
-    s3_cache_free(&s->cache);
+    attr_cache_free(&s->cache);
     mem_free(s);
 }
 
@@ -242,7 +242,7 @@ static enum gw_err store_make(const struct backend_env *env, const void *conf, s
         mem_free(s);
         return err;
     }
-    s->cache = s3_cache_new(env->loop, s->conf->stat_cache_ms);
+    s->cache = attr_cache_new(env->loop, s->conf->stat_cache_ms);
     *out = &s->base;
     return GW_OK;
 }

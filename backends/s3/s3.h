@@ -11,7 +11,7 @@
 #include "backends/backends.h"
 #include "backends/s3/s3_client.h"
 
-struct s3_cache;
+struct attr_cache;
 
 enum { S3_SETSTAT_IGNORE, S3_SETSTAT_STRICT };
 enum { S3_PAYLOAD_AUTO, S3_PAYLOAD_ALWAYS, S3_PAYLOAD_NEVER };
@@ -58,7 +58,7 @@ struct s3_store {
     struct backend base; /* base.env has the loop and the budget */
     const struct s3_conf *conf;
     struct s3_client *client;
-    struct s3_cache *cache;
+    struct attr_cache *cache;
     bool no_write_conditions; /* the server answered 501 to If-None-Match on a write */
 };
 

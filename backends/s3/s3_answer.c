@@ -127,7 +127,7 @@ static void read_clock(const struct s3_answer_ctx *ctx, const struct http_res *r
                        struct s3_answer *out)
 {
     const char *date = http_res_header(res, "Date");
-    if (date == NULL || !s3_meta_http_date(date, &out->server_time_s))
+    if (date == NULL || !remote_meta_http_date(date, &out->server_time_s))
         out->server_time_s = 0;
     int64_t off = out->server_time_s - ctx->now_s;
     if (out->server_time_s != 0 && http_res_status(res) == 403 && out->code[0] == '\0' &&

@@ -3,9 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/s3/s3_cache.h"
+#include "backends/attr_cache.h"
 #include "backends/s3/s3_copy.h"
-#include "backends/s3/s3_later.h"
 #include "backends/s3/s3_meta.h"
 #include "backends/s3/s3_write.h"
 #include "backends/s3/s3_writer.h"
@@ -40,7 +39,7 @@ static void commit_free(struct commit *c)
     struct writer *w = c->writer;
     op_cancel(&c->step);
     s3_object_headers_free(&c->headers);
-    s3_cache_forget(w->store->cache, w->file.key);
+    attr_cache_forget(w->store->cache, w->file.key);
     s3_writer_free(w);
     mem_free(c);
 }
@@ -57,7 +56,7 @@ static void end(struct commit *c, enum gw_err err, const char *text)
     const struct fs_res res = {.err = err, .text = text};
     fs_done_fn *done = c->done;
     void *arg = c->arg;
-    s3_cache_forget(c->writer->store->cache, c->writer->file.key);
+    attr_cache_forget(c->writer->store->cache, c->writer->file.key);
     done(arg, &res);
     commit_free(c);
 }
@@ -276,7 +275,7 @@ struct op *s3_write_close(struct s3_file *f, fs_done_fn *done, void *arg)
     c->arg = arg;
     w->moved = advance_later;
     w->moved_arg = c;
-    s3_cache_forget(w->store->cache, w->file.key);
+    attr_cache_forget(w->store->cache, w->file.key);
     advance_later(c);
     return &c->op;
 }

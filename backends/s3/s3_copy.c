@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "backends/attr_cache.h"
 #include "backends/s3/s3_abort.h"
-#include "backends/s3/s3_cache.h"
 #include "backends/s3/s3_initiate.h"
 #include "backends/s3/s3_journal.h"
 #include "backends/s3/s3_meta.h"
@@ -84,7 +84,7 @@ static void fail(struct copy *c, enum gw_err err, const char *text)
         snprintf(kept, sizeof kept, "%s", text);
     for (size_t i = 0; i < PARTS_AT_ONCE; i++)
         op_cancel(&c->parts[i].request);
-    s3_cache_forget(c->task.store->cache, c->to);
+    attr_cache_forget(c->task.store->cache, c->to);
     s3_task_fail(&c->task, err, kept[0] != '\0' ? kept : NULL);
 }
 
@@ -170,7 +170,7 @@ static void verified(void *arg, const struct s3_res *res)
 {
     struct copy *c = arg;
     c->task.step = NULL;
-    s3_cache_forget(c->task.store->cache, c->to);
+    attr_cache_forget(c->task.store->cache, c->to);
     if (res->err != GW_OK) {
         fail(c, res->err == GW_NOT_FOUND ? GW_UPSTREAM : res->err,
              res->err == GW_NOT_FOUND ? "S3 lost the copy" : res->text);
@@ -186,8 +186,8 @@ static void verified(void *arg, const struct s3_res *res)
 static void verify(struct copy *c)
 {
     if (c->args.no_verify) {
-        s3_cache_forget(c->task.store->cache, c->to);
-        s3_meta_attr_file(c->size, 0, &c->attr);
+        attr_cache_forget(c->task.store->cache, c->to);
+        remote_meta_attr_file(c->size, 0, &c->attr);
         s3_task_end(&c->task, &(struct fs_res){.attr = &c->attr, .bytes = c->size});
         return;
     }
@@ -415,7 +415,7 @@ static void copy_in_parts(struct copy *c)
 
 static void copy_now(struct copy *c)
 {
-    s3_cache_forget(c->task.store->cache, c->to);
+    attr_cache_forget(c->task.store->cache, c->to);
     if (c->size <= (uint64_t)c->task.store->conf->copy_part_mb * MIB)
         copy_whole(c);
     else

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/s3/s3_cache.h"
+#include "backends/attr_cache.h"
 #include "backends/s3/s3_list.h"
 #include "backends/s3/s3_look.h"
 #include "backends/s3/s3_meta.h"
@@ -89,9 +89,9 @@ static bool on_item(void *arg, const struct s3_xml_item *item)
 static void entry_attr(const struct s3_dir *d, const struct s3_page_entry *e, struct fs_attr *out)
 {
     if (e->dir)
-        s3_meta_attr_dir(d->now_s, out);
+        remote_meta_attr_dir(d->now_s, out);
     else
-        s3_meta_attr_file(e->size, e->time_s, out);
+        remote_meta_attr_file(e->size, e->time_s, out);
 }
 
 static void prime_cache(const struct s3_dir *d, const struct s3_page *p)
@@ -107,7 +107,7 @@ static void prime_cache(const struct s3_dir *d, const struct s3_page *p)
         memcpy(key + n, name, len + 1);
         struct fs_attr attr;
         entry_attr(d, &p->v[i], &attr);
-        s3_cache_put(d->view->store->cache, key, &attr, d->since);
+        attr_cache_put(d->view->store->cache, key, &attr, d->since);
     }
 }
 
@@ -135,7 +135,7 @@ static void fetch(struct s3_dir *d)
                                       .max_keys = S3_LIST_PAGE,
                                       .token = d->token,
                                       .log = d->view->log};
-    d->since = s3_cache_now();
+    d->since = attr_cache_now();
     d->request = s3_list_start(d->view->store, &args, on_item, on_page, d);
 }
 

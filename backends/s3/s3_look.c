@@ -68,7 +68,7 @@ static void decide(struct look *k)
 {
     if (k->list == NULL && k->list_err == GW_OK && (k->keys > 0 || k->root)) {
         k->res.kind = FS_KIND_DIR;
-        s3_meta_attr_dir(k->time_s != 0 ? k->time_s : s3_client_now_s(k->client), &k->res.attr);
+        remote_meta_attr_dir(k->time_s != 0 ? k->time_s : s3_client_now_s(k->client), &k->res.attr);
     } else if (k->head != NULL || k->list != NULL) {
         return;
     } else if (k->is_file && (k->list_err == GW_OK || k->list_err == GW_DENIED)) {

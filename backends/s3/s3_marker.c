@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "backends/s3/s3_cache.h"
+#include "backends/attr_cache.h"
 #include "backends/s3/s3_look.h"
 #include "gateway/base/mem.h"
 

@@ -1,9 +1,8 @@
-/* Times and attributes as S3 writes them. Pure functions. */
+/* Times and attributes as S3 writes them, beyond HTTP's own. Pure functions. */
 #ifndef BACKENDS_S3_S3_META_H
 #define BACKENDS_S3_S3_META_H
 
-#include "backends/fs.h"
-#include "gateway/io/http.h"
+#include "backends/remote_meta.h"
 
 #define S3_META_MTIME     "x-amz-meta-mtime"
 #define S3_META_MTIME_MAX 48u
@@ -13,16 +12,7 @@
 bool s3_meta_mtime_parse(const char *text, int64_t *s, uint32_t *ns);
 void s3_meta_mtime_format(int64_t s, uint32_t ns, char out[S3_META_MTIME_MAX]);
 
-/* "Sun, 22 Nov 2026 13:57:59 GMT" (RFC 9110 section 5.6.7, the first form). */
-bool s3_meta_http_date(const char *text, int64_t *s);
-/* "2026-11-22T13:57:59.000Z" (ISO 8601 as in S3's XML). */
-bool s3_meta_iso_date(const char *text, int64_t *s);
-
-/* A file's attributes from the answer to HEAD or GET: size (of the whole object, also of a ranged
- * answer), mtime from x-amz-meta-mtime, else Last-Modified. False: no usable size. */
+/* remote_meta_attr(), with the mtime of x-amz-meta-mtime where there is one. */
 bool s3_meta_attr(const struct http_res *res, struct fs_attr *out);
-/* The attributes of a file and of a folder when only these are known. mtime_s 0 = not known. */
-void s3_meta_attr_file(uint64_t size, int64_t mtime_s, struct fs_attr *out);
-void s3_meta_attr_dir(int64_t mtime_s, struct fs_attr *out);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "backends/s3/s3_cache.h"
+#include "backends/attr_cache.h"
 #include "backends/s3/s3_look.h"
 #include "backends/s3/s3_marker.h"
 #include "backends/s3/s3_task.h"
@@ -38,10 +38,10 @@ static void forget(struct ops_task *o)
     size_t n = strlen(o->key);
     if (o->key[n - 1] == '/') {
         char *folder = mem_strndup(o->key, n - 1);
-        s3_cache_forget(o->task.store->cache, folder);
+        attr_cache_forget(o->task.store->cache, folder);
         mem_free(folder);
     } else {
-        s3_cache_forget(o->task.store->cache, o->key);
+        attr_cache_forget(o->task.store->cache, o->key);
     }
 }
 

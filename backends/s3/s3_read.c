@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/s3/s3_cache.h"
-#include "backends/s3/s3_later.h"
+#include "backends/attr_cache.h"
 #include "backends/s3/s3_look.h"
 #include "backends/s3/s3_meta.h"
 #include "gateway/base/list.h"
@@ -67,7 +66,7 @@ struct reader {
     struct s3_store *store;
     const struct log_ctx *log;
     struct open_op *opening; /* NULL once it is open */
-    uint64_t since;          /* s3_cache_now() at open */
+    uint64_t since;          /* attr_cache_now() at open */
     struct fs_attr attr;
     char etag[ETAG_MAX]; /* with its quotes; "" = the server gave none */
     bool known;          /* attr and etag are those of the first answer */
@@ -621,7 +620,7 @@ struct op *s3_read_start(struct s3_file *f, uint64_t off, size_t len, fs_done_fn
 
 struct op *s3_read_fstat(struct s3_file *f, fs_done_fn *done, void *arg)
 {
-    return s3_later_ok(f->base.fs->loop, &reader_of(f)->attr, done, arg);
+    return fs_ok(f->base.fs->loop, &reader_of(f)->attr, done, arg);
 }
 
 void s3_read_abort(struct s3_file *f)
@@ -633,7 +632,7 @@ struct op *s3_read_close(struct s3_file *f, fs_done_fn *done, void *arg)
 {
     struct loop *l = f->base.fs->loop;
     reader_free(reader_of(f));
-    return s3_later_ok(l, NULL, done, arg);
+    return fs_ok(l, NULL, done, arg);
 }
 
 /* Opening. */
@@ -654,7 +653,7 @@ static void open_end(struct open_op *o, enum gw_err err, const char *text)
     struct fs_res res = {.err = err, .text = text};
     if (err == GW_OK) {
         r->opening = NULL;
-        s3_cache_put(r->store->cache, r->file.key, &r->attr, r->since);
+        attr_cache_put(r->store->cache, r->file.key, &r->attr, r->since);
         res.file = &r->file.base;
     }
     o->done(o->arg, &res);
@@ -735,7 +734,7 @@ struct op *s3_read_open(struct s3_view *v, const char *path, fs_done_fn *done, v
         return fs_fail(l, err, NULL, done, arg);
     size_t n = strlen(key);
     struct fs_attr seen;
-    bool cached = s3_cache_get(store->cache, key, &seen);
+    bool cached = attr_cache_get(store->cache, key, &seen);
     if (n == 0 || key[n - 1] == '/' || (cached && seen.kind == FS_KIND_DIR))
         return fs_fail(l, GW_IS_DIR, NULL, done, arg);
 
@@ -746,7 +745,7 @@ struct op *s3_read_open(struct s3_view *v, const char *path, fs_done_fn *done, v
     r->store = s3_store_ref(store);
     r->log = v->log;
     r->opening = o;
-    r->since = s3_cache_now();
+    r->since = attr_cache_now();
     list_init(&r->blocks);
     list_init(&r->waiting);
     o->op.type = &open_type;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/s3/s3_cache.h"
+#include "backends/attr_cache.h"
 #include "backends/s3/s3_copy.h"
 #include "backends/s3/s3_look.h"
 #include "backends/s3/s3_marker.h"
@@ -31,8 +31,8 @@ static void rename_release(struct s3_task *t)
     struct rename *r = (struct rename *)t;
     op_cancel(&r->look[0]);
     op_cancel(&r->look[1]);
-    s3_cache_forget(t->store->cache, r->from_key);
-    s3_cache_forget(t->store->cache, r->to_key);
+    attr_cache_forget(t->store->cache, r->from_key);
+    attr_cache_forget(t->store->cache, r->to_key);
 }
 
 static void parent_kept(void *arg)

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "backends/s3/s3_cache.h"
+#include "backends/attr_cache.h"
 #include "backends/s3/s3_copy.h"
 #include "backends/s3/s3_look.h"
 #include "backends/s3/s3_meta.h"
@@ -26,7 +26,7 @@ static struct stat_task *stat_new(struct s3_view *v, const char *key, fs_done_fn
     struct stat_task *s = s3_task_new(sizeof *s, v->store, v->log, done, arg);
     s->task.release = stat_release;
     s->key = mem_strdup(key);
-    s->since = s3_cache_now();
+    s->since = attr_cache_now();
     return s;
 }
 
@@ -42,7 +42,7 @@ static void stat_looked(void *arg, const struct s3_look_res *res)
     struct stat_task *s = arg;
     s->task.step = NULL;
     if (res->err == GW_OK && res->kind != FS_KIND_UNKNOWN)
-        s3_cache_put(s->task.store->cache, s->key, &res->attr, s->since);
+        attr_cache_put(s->task.store->cache, s->key, &res->attr, s->since);
     enum gw_err err = res->err;
     if (err == GW_OK && res->kind == FS_KIND_UNKNOWN)
         err = GW_NOT_FOUND;
@@ -59,8 +59,8 @@ struct op *s3_stat_start(struct s3_view *v, const char *path, fs_done_fn *done, 
     struct stat_task *s = stat_new(v, key, done, arg);
     bool root = strcmp(path, "/") == 0;
     if (root)
-        s3_meta_attr_dir(s3_client_now_s(v->store->client), &s->attr);
-    if (root || s3_cache_get(v->store->cache, key, &s->attr))
+        remote_meta_attr_dir(s3_client_now_s(v->store->client), &s->attr);
+    if (root || attr_cache_get(v->store->cache, key, &s->attr))
         s->task.step = loop_defer(v->fs.loop, stat_known, s);
     else
         s->task.step = s3_look_start(v->store, key, S3_LOOK_ANY, v->log, stat_looked, s);
@@ -71,7 +71,7 @@ static void set_copied(void *arg, const struct fs_res *res)
 {
     struct stat_task *s = arg;
     s->task.step = NULL;
-    s3_cache_forget(s->task.store->cache, s->key);
+    attr_cache_forget(s->task.store->cache, s->key);
     s3_task_end(&s->task, res);
 }
 
@@ -97,7 +97,7 @@ static void set_looked(void *arg, const struct s3_look_res *res)
         s3_task_ok(&s->task);
         return;
     }
-    s3_cache_forget(s->task.store->cache, s->key);
+    attr_cache_forget(s->task.store->cache, s->key);
     const struct s3_copy_args args = {.from = s->key,
                                       .to = s->key,
                                       .set_mtime = true,

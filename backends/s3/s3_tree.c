@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/s3/s3_cache.h"
+#include "backends/attr_cache.h"
 #include "backends/s3/s3_copy.h"
 #include "backends/s3/s3_list.h"
 #include "backends/s3/s3_task.h"
@@ -65,8 +65,8 @@ static void move_release(struct s3_task *t)
 {
     struct move *m = (struct move *)t;
     stop_workers(m);
-    s3_cache_forget_under(t->store->cache, m->from);
-    s3_cache_forget_under(t->store->cache, m->to);
+    attr_cache_forget_under(t->store->cache, m->from);
+    attr_cache_forget_under(t->store->cache, m->to);
     objects_free(&m->source);
     objects_free(&m->target);
     mem_free(m->token);

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/s3/s3_later.h"
 #include "backends/s3/s3_look.h"
 #include "backends/s3/s3_meta.h"
 #include "backends/s3/s3_read.h"
@@ -345,9 +344,9 @@ struct op *s3_write_fstat(struct s3_file *f, fs_done_fn *done, void *arg)
 {
     struct writer *w = s3_writer_of(f);
     struct fs_attr attr;
-    s3_meta_attr_file(
+    remote_meta_attr_file(
         size_of(w), w->meta.has_mtime ? w->meta.mtime_s : s3_client_now_s(w->store->client), &attr);
-    return s3_later_ok(loop_of(w), &attr, done, arg);
+    return fs_ok(loop_of(w), &attr, done, arg);
 }
 
 static void remember(struct writer *w, const struct fs_attr *attr)
@@ -370,7 +369,7 @@ struct op *s3_write_fsetstat(struct s3_file *f, const struct fs_attr *attr, fs_d
     if (text != NULL)
         return fs_fail(loop_of(w), GW_UNSUPPORTED, text, done, arg);
     remember(w, attr);
-    return s3_later_ok(loop_of(w), NULL, done, arg);
+    return fs_ok(loop_of(w), NULL, done, arg);
 }
 
 struct op *s3_write_fsync(struct s3_file *f, fs_done_fn *done, void *arg)

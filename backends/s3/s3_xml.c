@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/s3/s3_meta.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/rfc3339.h"
 
 #define DEPTH_MAX 8u
 /* One text: a key of 1,024 bytes, each percent-encoded, and room for a server's own tokens. */
@@ -291,7 +291,7 @@ static uint64_t take_number(struct parse *p, uint64_t max)
 static int64_t take_time(struct parse *p)
 {
     int64_t s = 0;
-    return s3_meta_iso_date(gw_buf_cstr(&p->text), &s) ? s : 0;
+    return rfc3339_parse(gw_buf_cstr(&p->text), &s) ? s : 0;
 }
 
 static void take_string(struct parse *p, char **to)

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "auth/rfc3339.h"
+#include "gateway/base/rfc3339.h"
 
 static void test_good(void **state)
 {

@@ -1,4 +1,4 @@
-#include "backends/s3/s3_cache.h"
+#include "backends/attr_cache.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -20,7 +20,7 @@ struct entry {
     char key[];
 };
 
-struct s3_cache {
+struct attr_cache {
     struct loop *loop;
     uint32_t ttl_ms;
     size_t n;
@@ -47,7 +47,7 @@ static uint32_t hash_of(const char *key)
     return h;
 }
 
-uint64_t s3_cache_now(void)
+uint64_t attr_cache_now(void)
 {
     return atomic_load(&writes);
 }
@@ -57,16 +57,16 @@ static bool fresh(uint32_t hash, uint64_t since)
     return atomic_load(&written[hash % STAMPS]) <= since && atomic_load(&swept) <= since;
 }
 
-struct s3_cache *s3_cache_new(struct loop *l, uint32_t ttl_ms)
+struct attr_cache *attr_cache_new(struct loop *l, uint32_t ttl_ms)
 {
-    struct s3_cache *c = mem_zalloc(sizeof *c);
+    struct attr_cache *c = mem_zalloc(sizeof *c);
     c->loop = l;
     c->ttl_ms = ttl_ms;
     list_init(&c->age);
     return c;
 }
 
-static void drop(struct s3_cache *c, struct entry *e)
+static void drop(struct attr_cache *c, struct entry *e)
 {
     struct entry **at = &c->buckets[e->hash % BUCKETS];
     while (*at != e)
@@ -77,9 +77,9 @@ static void drop(struct s3_cache *c, struct entry *e)
     mem_free(e);
 }
 
-void s3_cache_free(struct s3_cache **cp)
+void attr_cache_free(struct attr_cache **cp)
 {
-    struct s3_cache *c = *cp;
+    struct attr_cache *c = *cp;
     *cp = NULL;
     if (c == NULL)
         return;
@@ -88,7 +88,7 @@ void s3_cache_free(struct s3_cache **cp)
     mem_free(c);
 }
 
-static struct entry *find(const struct s3_cache *c, const char *key, uint32_t hash)
+static struct entry *find(const struct attr_cache *c, const char *key, uint32_t hash)
 {
     struct entry *e = c->buckets[hash % BUCKETS];
     while (e != NULL && (e->hash != hash || strcmp(e->key, key) != 0))
@@ -96,7 +96,8 @@ static struct entry *find(const struct s3_cache *c, const char *key, uint32_t ha
     return e;
 }
 
-void s3_cache_put(struct s3_cache *c, const char *key, const struct fs_attr *attr, uint64_t since)
+void attr_cache_put(struct attr_cache *c, const char *key, const struct fs_attr *attr,
+                    uint64_t since)
 {
     uint32_t hash = hash_of(key);
     if (c->ttl_ms == 0 || !fresh(hash, since))
@@ -120,7 +121,7 @@ void s3_cache_put(struct s3_cache *c, const char *key, const struct fs_attr *att
     e->since = since;
 }
 
-bool s3_cache_get(struct s3_cache *c, const char *key, struct fs_attr *attr)
+bool attr_cache_get(struct attr_cache *c, const char *key, struct fs_attr *attr)
 {
     uint32_t hash = hash_of(key);
     struct entry *e = find(c, key, hash);
@@ -134,7 +135,7 @@ bool s3_cache_get(struct s3_cache *c, const char *key, struct fs_attr *attr)
     return true;
 }
 
-void s3_cache_forget(struct s3_cache *c, const char *key)
+void attr_cache_forget(struct attr_cache *c, const char *key)
 {
     uint32_t hash = hash_of(key);
     struct entry *e = find(c, key, hash);
@@ -143,7 +144,7 @@ void s3_cache_forget(struct s3_cache *c, const char *key)
     atomic_store(&written[hash % STAMPS], atomic_fetch_add(&writes, 1) + 1);
 }
 
-void s3_cache_forget_under(struct s3_cache *c, const char *prefix)
+void attr_cache_forget_under(struct attr_cache *c, const char *prefix)
 {
     size_t n = strlen(prefix);
     LIST_EACH_SAFE(it, tmp, &c->age)

@@ -1,4 +1,4 @@
-#include "auth/rfc3339.h"
+#include "gateway/base/rfc3339.h"
 
 #include <stddef.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * Points in time as people write them: "2027-01-01T00:00:00Z", "2027-01-01T02:00:00.5+02:00".
  * Source: RFC 3339 section 5.6.
  */
-#ifndef AUTH_RFC3339_H
-#define AUTH_RFC3339_H
+#ifndef GATEWAY_BASE_RFC3339_H
+#define GATEWAY_BASE_RFC3339_H
 
 #include <stdbool.h>
 #include <stdint.h>
