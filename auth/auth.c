@@ -7,26 +7,20 @@
 #include <time.h>
 
 #include "auth/cidr.h"
+#include "auth/guard.h"
 #include "auth/passwd.h"
 #include "auth/verifier_file.h"
 #include "gateway/base/mem.h"
-#include "gateway/io/deadline.h"
 
 static const struct verifier_kind *const kinds[] = {
     &verifier_file_kind,
 };
 enum { NKINDS = sizeof kinds / sizeof kinds[0] };
 
-struct member {
-    struct verifier *v;
-    const struct verifier_common *common; /* in the settings */
-    char *name;
-};
-
 struct auth {
     struct verifier_env env;
     struct settings *settings;
-    struct member *members;
+    struct guard **members;
     size_t n;
 };
 
@@ -37,7 +31,6 @@ struct check {
     size_t i;             /* whom we ask */
     struct op *start;     /* the first turn */
     struct op *asked;     /* the i-th verifier */
-    struct op *timer;     /* its timeout_ms */
     struct op *hash;      /* the decoy */
     char *decoy;          /* the first that was offered */
     bool hashed;          /* a verifier has spent a hash on this attempt */
@@ -112,13 +105,14 @@ enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, stru
 void auth_add(struct auth *a, struct verifier *v, const struct verifier_common *common,
               const char *name)
 {
-    struct member *grown = mem_array(a->n + 1, sizeof *grown);
+    struct guard **grown = mem_array(a->n + 1, sizeof *grown);
     for (size_t i = 0; i < a->n; i++)
         grown[i] = a->members[i];
     mem_free(a->members);
     a->members = grown;
-    a->members[a->n] = (struct member){v, common, mem_printf("%s[%zu]", name, a->n)};
-    a->n++;
+    char *full = mem_printf("%s[%zu]", name, a->n);
+    a->members[a->n++] = guard_new(a->env.loop, v, common, full);
+    mem_free(full);
 }
 
 void auth_free(struct auth **ap)
@@ -127,10 +121,8 @@ void auth_free(struct auth **ap)
     *ap = NULL;
     if (a == NULL)
         return;
-    for (size_t i = 0; i < a->n; i++) {
-        a->members[i].v->type->free(a->members[i].v);
-        mem_free(a->members[i].name);
-    }
+    for (size_t i = 0; i < a->n; i++)
+        guard_free(&a->members[i]);
     mem_free(a->members);
     passwd_free(&a->env.passwd);
     mem_free(a);
@@ -140,7 +132,6 @@ static void check_free(struct check *c)
 {
     op_cancel(&c->start);
     op_cancel(&c->asked);
-    op_cancel(&c->timer);
     op_cancel(&c->hash);
     mem_free_secret_str(&c->decoy);
     auth_req_free(&c->req);
@@ -293,7 +284,7 @@ static void refuse(struct check *c, enum auth_verdict verdict, const char *why, 
 
 static void conclude(struct check *c, struct auth_res *res)
 {
-    const char *who = c->a->members[c->i].name;
+    const char *who = guard_name(c->a->members[c->i]);
     if (res->verdict == AUTH_ACCEPT && c->req != NULL) {
         const char *why = NULL;
         enum auth_verdict v = judge(res->id, c->req, &why);
@@ -317,7 +308,6 @@ static void answered(void *arg, struct auth_res *res)
 {
     struct check *c = arg;
     c->asked = NULL;
-    op_cancel(&c->timer);
     if (res->decoy != NULL && c->decoy == NULL)
         c->decoy = mem_strdup(res->decoy);
     c->hashed |= res->hashed;
@@ -329,33 +319,22 @@ static void answered(void *arg, struct auth_res *res)
     ask(c);
 }
 
-static void timed_out(void *arg)
+static bool asks_for(const struct guard *g, enum auth_method method)
 {
-    struct check *c = arg;
-    struct auth_res res = {.verdict = AUTH_FAULT, .why = "no answer within timeout_ms"};
-    c->timer = NULL;
-    op_cancel(&c->asked);
-    conclude(c, &res);
-}
-
-static bool asks_for(const struct member *m, enum auth_method method)
-{
-    return m->common->methods.n == 0 ||
-           (mask_of(m->common->methods.v, m->common->methods.n) & 1u << method) != 0;
+    const struct opt_strs *only = &guard_common(g)->methods;
+    return only->n == 0 || (mask_of(only->v, only->n) & 1u << method) != 0;
 }
 
 static void ask(struct check *c)
 {
     struct auth *a = c->a;
-    while (c->i < a->n && !asks_for(&a->members[c->i], c->req->method))
+    while (c->i < a->n && !asks_for(a->members[c->i], c->req->method))
         c->i++;
     if (c->i == a->n) {
         refuse(c, AUTH_REJECT, "unknown user", NULL);
         return;
     }
-    struct member *m = &a->members[c->i];
-    c->asked = m->v->type->verify(m->v, c->req, answered, c);
-    c->timer = deadline_start(a->env.loop, m->common->timeout_ms, timed_out, c);
+    c->asked = guard_ask(a->members[c->i], c->req, answered, c);
 }
 
 static void start(void *arg)
@@ -395,26 +374,18 @@ size_t auth_count(const struct auth *a)
     return a->n;
 }
 
-static void alive(void *arg)
+struct breaker_counts auth_counts(const struct auth *a, size_t i)
 {
-    struct check *c = arg;
-    struct auth_res res = {.verdict = AUTH_ACCEPT};
-    c->start = NULL;
-    conclude(c, &res);
+    assert(i < a->n);
+    return guard_counts(a->members[i]);
 }
 
 struct op *auth_probe(struct auth *a, size_t i, auth_done_fn *done, void *arg)
 {
     assert(i < a->n);
     struct check *c = check_new(a, done, arg);
-    const struct member *m = &a->members[i];
     c->i = i;
-    if (m->v->type->probe == NULL) {
-        c->start = loop_defer(a->env.loop, alive, c);
-        return &c->op;
-    }
-    c->asked = m->v->type->probe(m->v, answered, c);
-    c->timer = deadline_start(a->env.loop, m->common->timeout_ms, timed_out, c);
+    c->asked = guard_probe(a->members[i], answered, c);
     return &c->op;
 }
 

@@ -26,9 +26,10 @@ void auth_add(struct auth *a, struct verifier *v, const struct verifier_common *
  * password take the same time.
  */
 struct op *auth_check(struct auth *a, const struct auth_req *req, auth_done_fn *done, void *arg);
-/* How many verifiers there are, and whether the i-th is alive (ACCEPT or FAULT; res->verifier names
- * it). */
 size_t auth_count(const struct auth *a);
+/* What the i-th verifier was asked, over all loops. */
+struct breaker_counts auth_counts(const struct auth *a, size_t i);
+/* Is the i-th alive? ACCEPT or FAULT; res->verifier names it. */
 struct op *auth_probe(struct auth *a, size_t i, auth_done_fn *done, void *arg);
 
 /* Is a numeric address inside one of the entries (CIDR or plain address)? Malformed entries match

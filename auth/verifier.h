@@ -5,6 +5,7 @@
 #ifndef AUTH_VERIFIER_H
 #define AUTH_VERIFIER_H
 
+#include "auth/breaker.h"
 #include "auth/identity.h"
 #include "config/option.h"
 #include "gateway/base/buf.h"
@@ -68,6 +69,7 @@ struct auth_res {
     enum auth_verdict verdict;
     struct identity *id;  /* AUTH_ACCEPT: Gives. id->next_methods not empty = one step of several */
     const char *why;      /* for the log, never for the client; may be NULL */
+    bool down;            /* AUTH_FAULT: nobody answered; a nonsensical answer is not that */
     const char *verifier; /* which one answered */
     const char *instruction;
     const struct auth_prompt *prompts; /* AUTH_ASK */
@@ -92,6 +94,8 @@ struct verifier_env {
 struct verifier_common {
     struct opt_strs methods; /* asked for these only; none = for all */
     uint32_t timeout_ms;
+    uint32_t retries;            /* GUARD_OPTIONS; 0 for kinds without them */
+    struct breaker_conf breaker; /* the same */
 };
 extern const char *const auth_method_list[]; /* auth_method_names, NULL-terminated */
 #define VERIFIER_COMMON_OPTIONS                                                                    \
@@ -100,8 +104,7 @@ extern const char *const auth_method_list[]; /* auth_method_names, NULL-terminat
      .offset = offsetof(struct verifier_common, methods),                                          \
      .names = auth_method_list,                                                                    \
      .help = "Ask this verifier for these methods only. None: for all."},                          \
-        {.key = "dialect", .flags = OPT_LATER}, {.key = "cache_s", .flags = OPT_LATER},            \
-        {.key = "retries", .flags = OPT_LATER},                                                    \
+        {.key = "cache_s", .flags = OPT_LATER},                                                    \
     {                                                                                              \
         .key = "timeout_ms", .type = OPT_U32,                                                      \
         .offset = offsetof(struct verifier_common, timeout_ms), .dflt = "5000", .min = 10,         \
