@@ -1,5 +1,6 @@
 #include "gateway/cmd.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -160,6 +161,12 @@ void cmd_print_problems(const char *config, struct gw_buf *problems)
         fprintf(stderr, "  %.*s\n", (int)len, text);
         text += len + (text[len] == '\n');
     }
+}
+
+void cmd_init_signals(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
 }
 
 enum gw_err cmd_read_settings(const char *config, struct settings **out, struct gw_buf *problems)

@@ -29,6 +29,10 @@ int cmd_passwd(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
+/* For words that serve or ask verifiers: a peer or a program that goes away is no end of ours
+ * (SIGPIPE), and one that we start can be waited for, whatever we inherited (SIGCHLD). */
+void cmd_init_signals(void);
+
 /* For words whose only option is --config FILE. *config is the file to read, never NULL after
  * EX_OK: ./postern.json or /etc/postern/postern.json where the option is absent. */
 int cmd_config_option(int argc, char **argv, const char **config);

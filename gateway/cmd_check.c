@@ -188,6 +188,7 @@ int cmd_check(int argc, char **argv)
     const struct cmdline_opt opts[] = {
         {"config", &config, NULL}, {"probe", NULL, &probe}, {NULL, NULL, NULL}};
     int code = cmdline_parse(argc, argv, opts, NULL);
+    cmd_init_signals();
     log_level_now = LOG_LVL_ERROR; /* the answer is what this word prints */
     if (code == EX_OK)
         code = cmd_config_path(config, &config);

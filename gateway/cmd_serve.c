@@ -98,7 +98,7 @@ int cmd_serve(int argc, char **argv)
     code = cmd_load_settings(config, &s);
     if (code != EX_OK)
         return code;
-    signal(SIGPIPE, SIG_IGN);
+    cmd_init_signals();
     mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK_BYTES);
     mallopt(M_TRIM_THRESHOLD, HEAP_BLOCK_BYTES);
     struct gw_errmsg msg = {""};

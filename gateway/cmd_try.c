@@ -234,6 +234,7 @@ int cmd_try(int argc, char **argv)
                                        {"password-stdin", NULL, &from_stdin},
                                        {NULL, NULL, NULL}};
     int code = cmdline_parse(argc, argv, opts, NULL);
+    cmd_init_signals();
     log_level_now = LOG_LVL_ERROR; /* the answer is what this word prints */
     if (code == EX_OK && a.user == NULL)
         code = cmdline_usage(argv[0], "--user is needed");
