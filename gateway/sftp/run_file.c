@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define COPY_CHUNK_BYTES ((size_t)256 * 1024)
+#include "backends/fs_pipe.h"
 
 static const char *mode_name(uint32_t flags)
 {
@@ -283,53 +283,30 @@ static void copy_ended(struct request *r, enum gw_err err, const char *text)
     request_status(r, err, text);
 }
 
-static void copy_step(struct request *r);
-
-static void copy_written(struct request *r, const struct fs_res *res)
+/* Through the gateway: where the store cannot copy by itself, or the two files are of different
+ * stores. */
+static void copy_piped(struct request *r, const struct fs_res *res)
 {
-    if (res->err != GW_OK) {
+    r->copied = res->bytes;
+    if (res->err != GW_OK)
         r->h[1]->broken = true;
-        copy_ended(r, res->err, res->text);
-    } else {
-        copy_step(r);
-    }
-}
-
-static void copy_read(struct request *r, const struct fs_res *res)
-{
-    if (res->err != GW_OK) {
-        copy_ended(r, res->err == GW_EOF ? GW_OK : res->err, res->text);
-        return;
-    }
-    uint64_t to = r->q.u.copy.to_off + r->copied;
-    r->copied += res->data.len;
-    r->then = copy_written;
-    r->op = fs_write(r->h[1]->file, to, res->data, request_done, r);
-}
-
-/* Through the gateway, a chunk at a time: where the store cannot copy by itself, or the two files
- * are of different stores. */
-static void copy_step(struct request *r)
-{
-    uint64_t asked = r->q.u.copy.len;
-    uint64_t left = asked == 0 ? COPY_CHUNK_BYTES : asked - r->copied;
-    if (left == 0) {
-        copy_ended(r, GW_OK, NULL);
-        return;
-    }
-    r->then = copy_read;
-    r->op = fs_read(r->h[0]->file, r->q.u.copy.off + r->copied,
-                    left < COPY_CHUNK_BYTES ? (size_t)left : COPY_CHUNK_BYTES, request_done, r);
+    copy_ended(r, res->err, res->text);
 }
 
 static void copy_done(struct request *r, const struct fs_res *res)
 {
-    if (res->err == GW_UNSUPPORTED) {
-        copy_step(r);
+    if (res->err != GW_UNSUPPORTED) {
+        r->copied = res->bytes;
+        copy_ended(r, res->err, res->text);
         return;
     }
-    r->copied = res->bytes;
-    copy_ended(r, res->err, res->text);
+    const struct fs_pipe pipe = {.from = r->h[0]->file,
+                                 .to = r->h[1]->file,
+                                 .off = r->q.u.copy.off,
+                                 .to_off = r->q.u.copy.to_off,
+                                 .len = r->q.u.copy.len};
+    r->then = copy_piped;
+    r->op = fs_pipe_start(&pipe, request_done, r);
 }
 
 static bool copy_range_ok(uint64_t off, uint64_t len)
