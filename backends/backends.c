@@ -5,6 +5,7 @@
 #include "backends/local/local.h"
 #include "backends/memory.h"
 #include "backends/s3/s3.h"
+#include "backends/spool/spool_fs.h"
 #include "gateway/base/mem.h"
 
 /* One row a kind of store: the reader of the configuration, the schema and the documentation follow
@@ -78,7 +79,10 @@ void backend_unref(struct backend **bp)
 enum gw_err backend_view_new(struct backend *b, const struct backend_view *args, struct fs **out)
 {
     *out = NULL;
-    return b->type->view(b, args, out);
+    enum gw_err err = b->type->view(b, args, out);
+    if (err == GW_OK && !((*out)->caps & (FS_CAP_RANDOM_WRITE | FS_CAP_READ_ONLY)))
+        *out = spool_fs_new(*out, b->env.spool);
+    return err;
 }
 
 struct alive {

@@ -12,12 +12,14 @@
 #include "gateway/io/budget.h"
 
 struct backend;
+struct spool;
 
 struct backend_env {
     const char *name; /* the backend's; filled in by backend_new() */
     struct loop *loop;
     struct budget *budget;
     const char *state_dir; /* NULL = none; borrowed for the backend's life */
+    struct spool *spool; /* for writes that the store cannot take; NULL = none; borrowed as well */
 };
 
 struct backend_view {
@@ -66,6 +68,7 @@ enum gw_err backend_new(const struct backend_env *env, const char *name, const s
                         struct backend **out, struct gw_errmsg *msg);
 struct backend *backend_ref(struct backend *b);
 void backend_unref(struct backend **bp); /* views hold one each */
+/* A view of a store without FS_CAP_RANDOM_WRITE gets the layer of backends/spool/spool_fs.h. */
 enum gw_err backend_view_new(struct backend *b, const struct backend_view *args, struct fs **out);
 struct op *backend_probe(struct backend *b, backend_done_fn *done, void *arg);
 struct op *backend_sweep(struct backend *b, backend_done_fn *done,

@@ -194,6 +194,15 @@ static const struct opt_spec limits_table[] = {
      .max = 1048576,
      .help = "MiB for the buffers of transfers, of the whole process. A transfer that cannot get "
              "one waits, and its client slows down."},
+    {.key = "spool_mb",
+     .type = OPT_U32,
+     AT(settings_limits, spool_mb),
+     .dflt = "10240",
+     .max = 1u << 30,
+     .help = "MiB on disk, in `state_dir`, of files that are open for changes in place or for "
+             "appending on a store that takes whole files only (s3), of the whole process. What "
+             "does not fit is refused. 0: none, and such an open is refused, as it is without "
+             "`state_dir`."},
     {.key = "loops",
      .type = OPT_U32,
      AT(settings_limits, loops),
@@ -490,8 +499,10 @@ const struct opt_spec settings_table[] = {
     {.key = "state_dir",
      .type = OPT_PATH,
      AT(settings, state_dir),
-     .help = "A folder for what must outlive a restart. Without it postern writes nothing to disk "
-             "but logs, and the features that need it say so."},
+     .help = "A folder, by its absolute path, that exists and that the gateway may write: for what "
+             "must outlive a restart, and for files while they are changed in place on a store "
+             "that takes whole files only. Without it postern writes nothing to disk but logs, and "
+             "the features that need it say so."},
     {.key = "events", .flags = OPT_LATER, .help = "Handlers and reports of file events."},
     {.key = "admin", .flags = OPT_LATER, .help = "The admin socket, metrics, status page."},
     {.key = "shared", .flags = OPT_LATER, .help = "What several gateways count together."},

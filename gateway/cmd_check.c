@@ -4,6 +4,7 @@
 
 #include "auth/auth.h"
 #include "backends/backends.h"
+#include "backends/spool/spool.h"
 #include "gateway/base/mem.h"
 #include "gateway/cmd.h"
 #include "gateway/cmdline.h"
@@ -138,6 +139,8 @@ static void check_by_making(struct trial *t)
     for (size_t i = 0; keys != NULL && i < host_keys_count(keys); i++)
         printf("ssh.host_keys[%zu]: %s\n", i, host_keys_fingerprint(keys, i));
     host_keys_free(&keys);
+    if (s->state_dir != NULL && spool_check(s->state_dir, &msg) != GW_OK)
+        gw_buf_printf(&t->problems, "%s\n", msg.text);
     for (size_t i = 0; i < s->backends.n; i++)
         if (backend_new(&env, s->backends.names[i], &confs[i], &t->backends[i], &msg) != GW_OK)
             gw_buf_printf(&t->problems, "backends.%s: %s\n", s->backends.names[i], msg.text);

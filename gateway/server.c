@@ -19,6 +19,7 @@
 struct server {
     struct snapshot *snapshot; /* the one that listens; workers hold theirs */
     struct budget *budget;
+    struct spool_space spool;
     struct admission *admission;
     struct worker **workers; /* [0] runs on the caller's thread and accepts */
     unsigned nworkers, started;
@@ -100,8 +101,11 @@ static enum gw_err make_workers(struct server *srv, struct gw_errmsg *msg)
     work_set_threads(n * 2 < 4 ? 4 : n * 2);
     srv->workers = mem_array(n, sizeof(struct worker *));
     for (; srv->nworkers < n; srv->nworkers++) {
-        struct worker_env env = {
-            .index = srv->nworkers, .budget = srv->budget, .drained = worker_drained, .arg = srv};
+        struct worker_env env = {.index = srv->nworkers,
+                                 .budget = srv->budget,
+                                 .spool = &srv->spool,
+                                 .drained = worker_drained,
+                                 .arg = srv};
         enum gw_err err = worker_new(&env, srv->snapshot, &srv->workers[srv->nworkers], msg);
         if (err != GW_OK)
             return err;

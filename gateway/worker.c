@@ -17,6 +17,7 @@ struct generation {
     struct worker *worker;
     struct snapshot *snapshot;
     struct auth *auth;
+    struct spool *spool;       /* NULL = none */
     struct backend **backends; /* in the order of settings->backends */
     struct conn_env conn_env;
     unsigned refs;
@@ -33,7 +34,7 @@ struct session {
 struct sweep {
     struct list node;
     struct op *op;
-    const char *backend;
+    const char *what; /* a backend's name, or the spool */
 };
 
 struct worker {
@@ -47,6 +48,21 @@ struct worker {
     bool draining, drained;
 };
 
+static struct sweep *sweep_new(struct worker *w, const char *what)
+{
+    struct sweep *s = mem_zalloc(sizeof *s);
+    s->what = what;
+    list_push(&w->sweeps, &s->node);
+    return s;
+}
+
+static void sweep_free(struct sweep *s)
+{
+    list_remove(&s->node);
+    op_cancel(&s->op);
+    mem_free(s);
+}
+
 static void generation_free(void *arg)
 {
     struct generation *g = arg;
@@ -54,6 +70,7 @@ static void generation_free(void *arg)
     for (size_t i = 0; g->backends != NULL && i < g->snapshot->settings->backends.n; i++)
         backend_unref(&g->backends[i]);
     mem_free(g->backends);
+    spool_free(&g->spool);
     snapshot_unref(&g->snapshot);
     mem_free(g);
 }
@@ -106,19 +123,32 @@ static void session_closed(void *tag)
     maybe_drained(w);
 }
 
+static enum gw_err generation_spool(struct generation *g, struct gw_errmsg *msg)
+{
+    const struct settings *s = g->snapshot->settings;
+    if (s->state_dir == NULL || s->limits.spool_mb == 0)
+        return GW_OK;
+    return spool_new(g->worker->loop, s->state_dir, (uint64_t)s->limits.spool_mb << 20,
+                     g->worker->env.spool, &g->spool, msg);
+}
+
 static enum gw_err generation_fill(struct generation *g, struct gw_errmsg *msg)
 {
     struct settings *s = g->snapshot->settings;
     struct worker *w = g->worker;
-    struct backend_env env = {.loop = w->loop, .budget = w->env.budget, .state_dir = s->state_dir};
+    enum gw_err err = generation_spool(g, msg);
+    if (err != GW_OK)
+        return err;
+    struct backend_env env = {
+        .loop = w->loop, .budget = w->env.budget, .state_dir = s->state_dir, .spool = g->spool};
     const struct opt_any *confs = s->backends.v;
     g->backends = mem_array(s->backends.n, sizeof(struct backend *));
     for (size_t i = 0; i < s->backends.n; i++) {
-        enum gw_err err = backend_new(&env, s->backends.names[i], &confs[i], &g->backends[i], msg);
+        err = backend_new(&env, s->backends.names[i], &confs[i], &g->backends[i], msg);
         if (err != GW_OK)
             return err;
     }
-    enum gw_err err = auth_new(w->loop, s, &g->auth, msg);
+    err = auth_new(w->loop, s, &g->auth, msg);
     if (err != GW_OK)
         return err;
     g->conn_env = (struct conn_env){
@@ -178,12 +208,7 @@ void worker_free(struct worker **wp)
     if (w == NULL)
         return;
     LIST_EACH_SAFE(it, next, &w->sweeps)
-    {
-        struct sweep *s = LIST_ENTRY(it, struct sweep, node);
-        list_remove(&s->node);
-        op_cancel(&s->op);
-        mem_free(s);
-    }
+    sweep_free(LIST_ENTRY(it, struct sweep, node));
     generation_unref(&w->now);
     loop_free(&w->loop);
     mem_free(w);
@@ -339,22 +364,22 @@ static void sweep_done(void *arg, enum gw_err err, const char *text)
     struct sweep *s = arg;
     s->op = NULL;
     LOG_EVENT(err == GW_OK ? LOG_LVL_INFO : LOG_LVL_WARN, NULL, "sweep",
-              log_str("backend", s->backend), log_str("result", gw_err_name(err)),
+              log_str("backend", s->what), log_str("result", gw_err_name(err)),
               log_str("msg", text));
-    list_remove(&s->node);
-    mem_free(s);
+    sweep_free(s);
 }
 
 void worker_sweep(struct worker *w)
 {
     const struct opt_map *map = &w->now->snapshot->settings->backends;
     for (size_t i = 0; i < map->n; i++) {
-        struct sweep *s = mem_zalloc(sizeof *s);
-        s->backend = map->names[i];
+        struct sweep *s = sweep_new(w, map->names[i]);
         s->op = backend_sweep(w->now->backends[i], sweep_done, s);
         if (s->op == NULL)
-            mem_free(s);
-        else
-            list_push(&w->sweeps, &s->node);
+            sweep_free(s);
+    }
+    if (w->now->spool != NULL) {
+        struct sweep *s = sweep_new(w, "spool");
+        s->op = spool_sweep(w->now->spool, sweep_done, s);
     }
 }

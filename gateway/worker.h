@@ -6,6 +6,7 @@
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
 
+#include "backends/spool/spool.h"
 #include "gateway/admission.h"
 #include "gateway/io/budget.h"
 #include "gateway/io/loop.h"
@@ -16,6 +17,7 @@ struct worker;
 struct worker_env {
     unsigned index;
     struct budget *budget;      /* borrowed for the worker's life */
+    struct spool_space *spool;  /* the same */
     void (*drained)(void *arg); /* on the worker's thread: no session is left and none will come */
     void *arg;
 };
