@@ -12,7 +12,9 @@
 
 /* How far ahead of the first missing byte a write may be: more than any client has under way. */
 #define REORDER_MAX ((uint64_t)64 * 1024 * 1024)
-#define RANDOM_TEXT "S3 objects are written once, from begin to end"
+#define RANDOM_TEXT                                                                                \
+    "a new S3 object is written from begin to end; to write anywhere, open the file for reading "  \
+    "and writing"
 
 struct write_op {
     struct op op;
