@@ -56,13 +56,13 @@ static void again(struct abort_op *a)
 }
 
 /* NoSuchUpload; a bucket that is gone has no uploads either. */
-static bool says_gone(const struct s3_res *res)
+static bool says_gone(const struct remote_res *res)
 {
     return res->err == GW_NOT_FOUND || res->err == GW_NO_PATH ||
            (res->err != GW_OK && strcmp(res->code, "NoSuchUpload") == 0);
 }
 
-static void listed(void *arg, const struct s3_res *res)
+static void listed(void *arg, const struct remote_res *res)
 {
     struct abort_op *a = arg;
     a->step = NULL;
@@ -72,7 +72,7 @@ static void listed(void *arg, const struct s3_res *res)
         again(a);
 }
 
-static void aborted(void *arg, const struct s3_res *res)
+static void aborted(void *arg, const struct remote_res *res)
 {
     struct abort_op *a = arg;
     a->step = NULL;

@@ -14,40 +14,40 @@ struct meaning {
     unsigned status; /* the meaning of a status without a known code */
     enum gw_err err;
     bool retry;
-    enum s3_cure cure;
+    enum remote_cure cure;
 };
 
 /* GW_CHANGED stands for a precondition that failed: precondition() says which. */
 static const struct meaning meanings[] = {
-    {"NoSuchKey", 0, GW_NOT_FOUND, false, S3_CURE_NONE},
-    {"NoSuchBucket", 0, GW_NO_PATH, false, S3_CURE_NONE},
-    {"NoSuchUpload", 0, GW_UPSTREAM, false, S3_CURE_NONE},
-    {"AccessDenied", 401, GW_DENIED, false, S3_CURE_NONE},
-    {"AllAccessDisabled", 403, GW_DENIED, false, S3_CURE_NONE},
-    {"PreconditionFailed", 412, GW_CHANGED, false, S3_CURE_NONE},
-    {"ConditionalRequestConflict", 0, GW_CHANGED, true, S3_CURE_NONE},
-    {"OperationAborted", 0, GW_UPSTREAM, true, S3_CURE_NONE},
-    {"BucketNotEmpty", 409, GW_UPSTREAM, false, S3_CURE_NONE},
-    {"SlowDown", 503, GW_UPSTREAM, true, S3_CURE_SLOWER},
-    {"ServiceUnavailable", 429, GW_UPSTREAM, true, S3_CURE_SLOWER},
-    {"InternalError", 500, GW_UPSTREAM, true, S3_CURE_NONE},
-    {"BadGateway", 502, GW_UPSTREAM, true, S3_CURE_NONE},
-    {"GatewayTimeout", 504, GW_TIMEOUT, true, S3_CURE_NONE},
-    {"RequestTimeout", 408, GW_TIMEOUT, true, S3_CURE_NONE},
-    {"IncompleteBody", 0, GW_UPSTREAM, true, S3_CURE_NONE},
-    {"BadDigest", 0, GW_UPSTREAM, true, S3_CURE_NONE},
-    {"RequestTimeTooSkewed", 0, GW_UPSTREAM, false, S3_CURE_CLOCK},
-    {"RequestExpired", 0, GW_UPSTREAM, false, S3_CURE_CLOCK},
-    {"ExpiredToken", 0, GW_DENIED, false, S3_CURE_CREDENTIALS},
-    {"TokenRefreshRequired", 0, GW_DENIED, false, S3_CURE_CREDENTIALS},
-    {"InvalidRange", 416, GW_EOF, false, S3_CURE_NONE},
-    {"EntityTooLarge", 413, GW_TOO_LARGE, false, S3_CURE_NONE},
-    {"KeyTooLongError", 414, GW_BAD_NAME, false, S3_CURE_NONE},
-    {"InvalidURI", 0, GW_BAD_NAME, false, S3_CURE_NONE},
-    {"QuotaExceeded", 0, GW_QUOTA, false, S3_CURE_NONE},
-    {"InsufficientStorage", 507, GW_NO_SPACE, false, S3_CURE_NONE},
-    {"NotImplemented", 501, GW_UNSUPPORTED, false, S3_CURE_NONE},
-    {"MethodNotAllowed", 405, GW_UNSUPPORTED, false, S3_CURE_NONE},
+    {"NoSuchKey", 0, GW_NOT_FOUND, false, REMOTE_CURE_NONE},
+    {"NoSuchBucket", 0, GW_NO_PATH, false, REMOTE_CURE_NONE},
+    {"NoSuchUpload", 0, GW_UPSTREAM, false, REMOTE_CURE_NONE},
+    {"AccessDenied", 401, GW_DENIED, false, REMOTE_CURE_NONE},
+    {"AllAccessDisabled", 403, GW_DENIED, false, REMOTE_CURE_NONE},
+    {"PreconditionFailed", 412, GW_CHANGED, false, REMOTE_CURE_NONE},
+    {"ConditionalRequestConflict", 0, GW_CHANGED, true, REMOTE_CURE_NONE},
+    {"OperationAborted", 0, GW_UPSTREAM, true, REMOTE_CURE_NONE},
+    {"BucketNotEmpty", 409, GW_UPSTREAM, false, REMOTE_CURE_NONE},
+    {"SlowDown", 503, GW_UPSTREAM, true, REMOTE_CURE_SLOWER},
+    {"ServiceUnavailable", 429, GW_UPSTREAM, true, REMOTE_CURE_SLOWER},
+    {"InternalError", 500, GW_UPSTREAM, true, REMOTE_CURE_NONE},
+    {"BadGateway", 502, GW_UPSTREAM, true, REMOTE_CURE_NONE},
+    {"GatewayTimeout", 504, GW_TIMEOUT, true, REMOTE_CURE_NONE},
+    {"RequestTimeout", 408, GW_TIMEOUT, true, REMOTE_CURE_NONE},
+    {"IncompleteBody", 0, GW_UPSTREAM, true, REMOTE_CURE_NONE},
+    {"BadDigest", 0, GW_UPSTREAM, true, REMOTE_CURE_NONE},
+    {"RequestTimeTooSkewed", 0, GW_UPSTREAM, false, REMOTE_CURE_CLOCK},
+    {"RequestExpired", 0, GW_UPSTREAM, false, REMOTE_CURE_CLOCK},
+    {"ExpiredToken", 0, GW_DENIED, false, REMOTE_CURE_CREDENTIALS},
+    {"TokenRefreshRequired", 0, GW_DENIED, false, REMOTE_CURE_CREDENTIALS},
+    {"InvalidRange", 416, GW_EOF, false, REMOTE_CURE_NONE},
+    {"EntityTooLarge", 413, GW_TOO_LARGE, false, REMOTE_CURE_NONE},
+    {"KeyTooLongError", 414, GW_BAD_NAME, false, REMOTE_CURE_NONE},
+    {"InvalidURI", 0, GW_BAD_NAME, false, REMOTE_CURE_NONE},
+    {"QuotaExceeded", 0, GW_QUOTA, false, REMOTE_CURE_NONE},
+    {"InsufficientStorage", 507, GW_NO_SPACE, false, REMOTE_CURE_NONE},
+    {"NotImplemented", 501, GW_UNSUPPORTED, false, REMOTE_CURE_NONE},
+    {"MethodNotAllowed", 405, GW_UNSUPPORTED, false, REMOTE_CURE_NONE},
 };
 
 static struct meaning meaning_of(const char *code, unsigned status, bool has_key)
@@ -65,52 +65,15 @@ static struct meaning meaning_of(const char *code, unsigned status, bool has_key
     return (struct meaning){.err = GW_UPSTREAM, .retry = status >= 500};
 }
 
-/* Copies what is printable and no delimiter of ours: it goes to clients and logs. */
-static void tidy(const char *from, char *to, size_t cap)
-{
-    size_t n = 0;
-    for (; *from != '\0' && n + 1 < cap; from++)
-        if (*from > ' ' && *from < 0x7f && *from != '"' && *from != ',' && *from != '<')
-            to[n++] = *from;
-    to[n] = '\0';
-}
-
-static void read_transport(const struct http_res *res, struct s3_answer *out)
-{
-    const char *text = gw_err_text(http_res_err(res));
-    out->err = http_res_err(res);
-    out->maybe_done = http_res_sent(res);
-    switch (out->err) {
-    case GW_TIMEOUT:
-        text = "S3 did not answer in time";
-        out->retry = true;
-        break;
-    case GW_IO:
-        text = "the connection to S3 failed";
-        out->retry = true;
-        break;
-    case GW_UPSTREAM:
-        text = "S3 could not be spoken to: no valid TLS or HTTP";
-        break;
-    case GW_TOO_LARGE:
-        out->err = GW_UPSTREAM;
-        text = "the answer of S3 is too large";
-        break;
-    default:
-        break;
-    }
-    snprintf(out->text, sizeof out->text, "%s", text);
-}
-
 static void put_text(const struct http_res *res, const struct s3_xml_error *e,
-                     struct s3_answer *out)
+                     struct remote_answer *out)
 {
     char id[96] = "";
     char region[48] = "";
     const char *h = http_res_header(res, "x-amz-request-id");
-    tidy(h != NULL ? h : e->request_id, id, sizeof id);
+    remote_tidy(h != NULL ? h : e->request_id, id, sizeof id);
     h = http_res_header(res, "x-amz-bucket-region");
-    tidy(h != NULL && e->region[0] == '\0' ? h : e->region, region, sizeof region);
+    remote_tidy(h != NULL && e->region[0] == '\0' ? h : e->region, region, sizeof region);
     bool moved =
         http_res_status(res) / 100 == 3 || strcmp(out->code, "AuthorizationHeaderMalformed") == 0;
     char code[72];
@@ -124,7 +87,7 @@ static void put_text(const struct http_res *res, const struct s3_xml_error *e,
 }
 
 static void read_clock(const struct s3_answer_ctx *ctx, const struct http_res *res,
-                       struct s3_answer *out)
+                       struct remote_answer *out)
 {
     const char *date = http_res_header(res, "Date");
     if (date == NULL || !remote_meta_http_date(date, &out->server_time_s))
@@ -132,21 +95,16 @@ static void read_clock(const struct s3_answer_ctx *ctx, const struct http_res *r
     int64_t off = out->server_time_s - ctx->now_s;
     if (out->server_time_s != 0 && http_res_status(res) == 403 && out->code[0] == '\0' &&
         (off > SKEW_MAX_S || off < -SKEW_MAX_S))
-        out->cure = S3_CURE_CLOCK;
-    if (out->cure == S3_CURE_CLOCK && out->server_time_s == 0)
-        out->cure = S3_CURE_NONE;
+        out->cure = REMOTE_CURE_CLOCK;
+    if (out->cure == REMOTE_CURE_CLOCK && out->server_time_s == 0)
+        out->cure = REMOTE_CURE_NONE;
 }
 
 void s3_answer_read(const struct s3_answer_ctx *ctx, const struct http_res *res,
-                    struct gw_span body, struct s3_answer *out)
+                    struct gw_span body, struct remote_answer *out)
 {
-    *out = (struct s3_answer){0};
     unsigned status = http_res_status(res);
     bool success = status / 100 == 2;
-    if (http_res_err(res) != GW_OK && (success || status == 0)) {
-        read_transport(res, out);
-        return;
-    }
     struct s3_xml_error e = {0};
     bool is_error =
         body.len > 0 && (!success || ctx->error_in_200) && s3_xml_error(body, &e) == GW_OK;
@@ -154,11 +112,12 @@ void s3_answer_read(const struct s3_answer_ctx *ctx, const struct http_res *res,
         return;
     if (!is_error)
         e = (struct s3_xml_error){0};
-    tidy(e.code, out->code, sizeof out->code);
+    remote_tidy(e.code, out->code, sizeof out->code);
     struct meaning m = meaning_of(out->code, status, ctx->has_key);
     out->err = m.err;
     out->retry = m.retry || (success && m.err == GW_UPSTREAM);
     out->cure = m.cure;
+    out->expected = strcmp(out->code, "NoSuchUpload") == 0;
     out->maybe_done = status >= 500 || success || http_res_repeated(res);
     if (m.err == GW_CHANGED && ctx->if_none_match)
         out->err = GW_EXISTS;

@@ -5,15 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backends/fs.h"
-#include "gateway/io/http.h"
-
-enum s3_cure {
-    S3_CURE_NONE,
-    S3_CURE_SLOWER,      /* fewer requests at once */
-    S3_CURE_CLOCK,       /* server_time_s is the server's clock: sign with it */
-    S3_CURE_CREDENTIALS, /* ask their source again */
-};
+#include "backends/remote.h"
 
 /* Of the request, as far as it changes the meaning. */
 struct s3_answer_ctx {
@@ -23,18 +15,8 @@ struct s3_answer_ctx {
     int64_t now_s;      /* ours: to see a clock that is off where there is no body (HEAD) */
 };
 
-struct s3_answer {
-    enum gw_err err;
-    bool retry;      /* the same request may succeed a little later */
-    bool maybe_done; /* with err: it may have had its effect */
-    enum s3_cure cure;
-    int64_t server_time_s; /* 0 = not said */
-    char code[64];         /* "" = none */
-    char text[FS_TEXT_MAX];
-};
-
 /* body: of the answer, as far as it was collected. */
 void s3_answer_read(const struct s3_answer_ctx *ctx, const struct http_res *res,
-                    struct gw_span body, struct s3_answer *out);
+                    struct gw_span body, struct remote_answer *out);
 
 #endif

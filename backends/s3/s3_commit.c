@@ -88,7 +88,7 @@ static void md5_of(struct s3_part *p, char out[ETAG_HEX_MAX])
     EVP_MD_CTX_free(md);
 }
 
-static void put_confirmed(void *arg, const struct s3_res *res)
+static void put_confirmed(void *arg, const struct remote_res *res)
 {
     struct commit *c = arg;
     c->step = NULL;
@@ -107,7 +107,7 @@ static void put_confirmed(void *arg, const struct s3_res *res)
     end(c, c->put_err, c->put_text);
 }
 
-static void put_done(void *arg, const struct s3_res *res)
+static void put_done(void *arg, const struct remote_res *res)
 {
     struct commit *c = arg;
     struct s3_store *s = c->writer->store;
@@ -157,7 +157,7 @@ static void put_send(struct commit *c)
     c->step = s3_client_start(w->store->client, &req, put_done, c);
 }
 
-static void put_looked(void *arg, const struct s3_res *res)
+static void put_looked(void *arg, const struct remote_res *res)
 {
     struct commit *c = arg;
     c->step = NULL;

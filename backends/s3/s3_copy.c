@@ -166,7 +166,7 @@ static void headers_free(struct headers *h)
 
 /* ---- the end: is it there, and is it whole? ---- */
 
-static void verified(void *arg, const struct s3_res *res)
+static void verified(void *arg, const struct remote_res *res)
 {
     struct copy *c = arg;
     c->task.step = NULL;
@@ -200,7 +200,7 @@ static void verify(struct copy *c)
  * every copy of it. When the source still has the ETag that it is to have, it is copied without
  * that condition.
  */
-static bool mistrust(struct copy *c, const struct s3_res *res)
+static bool mistrust(struct copy *c, const struct remote_res *res)
 {
     if (res->err != GW_CHANGED || c->no_match || c->etag == NULL)
         return false;
@@ -216,7 +216,7 @@ static bool mistrust(struct copy *c, const struct s3_res *res)
 
 /* ---- one request ---- */
 
-static void copied(void *arg, const struct s3_res *res)
+static void copied(void *arg, const struct remote_res *res)
 {
     struct copy *c = arg;
     c->task.step = NULL;
@@ -256,7 +256,7 @@ static void copy_whole(struct copy *c)
                                .headers = h.v,
                                .nheaders = h.n,
                                .stall_ms = COPY_STALL_MS,
-                               .flags = S3_REQ_ERROR_IN_200,
+                               .flags = REMOTE_ERROR_IN_200,
                                .log = c->task.log};
     c->task.step = s3_client_start(c->task.store->client, &req, copied, c);
     mem_free(match);
@@ -265,7 +265,7 @@ static void copy_whole(struct copy *c)
 
 /* ---- in parts ---- */
 
-static void completed(void *arg, const struct s3_res *res)
+static void completed(void *arg, const struct remote_res *res)
 {
     struct copy *c = arg;
     c->task.step = NULL;
@@ -308,14 +308,14 @@ static void complete(struct copy *c)
                                .body = &span,
                                .nbody = 1,
                                .stall_ms = COPY_STALL_MS,
-                               .flags = S3_REQ_ERROR_IN_200,
+                               .flags = REMOTE_ERROR_IN_200,
                                .log = c->task.log};
     c->task.step = s3_client_start(c->task.store->client, &req, completed, c);
 }
 
 static void part_next(struct part *p);
 
-static void part_done(void *arg, const struct s3_res *res)
+static void part_done(void *arg, const struct remote_res *res)
 {
     struct part *p = arg;
     struct copy *c = p->copy;
@@ -369,7 +369,7 @@ static void part_next(struct part *p)
                                .headers = headers,
                                .nheaders = c->no_match ? 2 : 3,
                                .stall_ms = COPY_STALL_MS,
-                               .flags = S3_REQ_ERROR_IN_200,
+                               .flags = REMOTE_ERROR_IN_200,
                                .log = c->task.log};
     p->request = s3_client_start(c->task.store->client, &req, part_done, p);
     mem_free(range);
@@ -422,7 +422,7 @@ static void copy_now(struct copy *c)
         copy_in_parts(c);
 }
 
-static void target_seen(void *arg, const struct s3_res *res)
+static void target_seen(void *arg, const struct remote_res *res)
 {
     struct copy *c = arg;
     c->task.step = NULL;
@@ -432,7 +432,7 @@ static void target_seen(void *arg, const struct s3_res *res)
         fail(c, res->err == GW_OK ? GW_EXISTS : res->err, res->text);
 }
 
-static void source_seen(void *arg, const struct s3_res *res)
+static void source_seen(void *arg, const struct remote_res *res)
 {
     struct copy *c = arg;
     c->task.step = NULL;

@@ -22,7 +22,7 @@ static void initiate_cancel(struct op *op)
 
 static const struct op_type initiate_type = {"s3_initiate", initiate_cancel};
 
-static void answered(void *arg, const struct s3_res *res)
+static void answered(void *arg, const struct remote_res *res)
 {
     struct initiate *i = arg;
     i->request = NULL;

@@ -29,7 +29,7 @@ static void page_cancel(struct op *op)
 
 static const struct op_type page_type = {"s3_list", page_cancel};
 
-static void answered(void *arg, const struct s3_res *res)
+static void answered(void *arg, const struct remote_res *res)
 {
     struct page *p = arg;
     p->request = NULL;

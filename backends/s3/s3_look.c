@@ -80,7 +80,7 @@ static void decide(struct look *k)
     finish(k);
 }
 
-static void head_done(void *arg, const struct s3_res *res)
+static void head_done(void *arg, const struct remote_res *res)
 {
     struct look *k = arg;
     k->head = NULL;

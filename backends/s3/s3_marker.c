@@ -9,7 +9,7 @@
 #define MARKER_TYPE "content-type: application/x-directory"
 
 struct op *s3_marker_put(struct s3_store *s, const char *prefix, const struct log_ctx *log,
-                         s3_done_fn *done, void *arg)
+                         remote_done_fn *done, void *arg)
 {
     struct gw_buf text;
     size_t at[S3_WRITE_HEADERS_MAX];
@@ -59,7 +59,7 @@ static void keep_end(struct keep *k, enum gw_err err, const char *text)
     keep_free(k);
 }
 
-static void keep_put(void *arg, const struct s3_res *res)
+static void keep_put(void *arg, const struct remote_res *res)
 {
     struct keep *k = arg;
     k->step = NULL;

@@ -6,7 +6,7 @@
 
 /* prefix: the folder's, with its slash. */
 struct op *s3_marker_put(struct s3_store *s, const char *prefix, const struct log_ctx *log,
-                         s3_done_fn *done, void *arg);
+                         remote_done_fn *done, void *arg);
 /*
  * `key` (with a slash at its end when it was a folder's) has just gone: when its parent below the
  * view's root would vanish with it, the parent gets a marker, as a folder on a disk stays. Faults

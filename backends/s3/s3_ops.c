@@ -14,7 +14,7 @@ struct ops_task {
     char key[S3_KEY_MAX + 2]; /* as s3_view_key() gives it; of a folder then its prefix */
 };
 
-static void deleted(void *arg, const struct s3_res *res);
+static void deleted(void *arg, const struct remote_res *res);
 
 /* NULL and *failed: the name cannot be one. */
 static struct ops_task *ops_new(struct s3_view *v, const char *path, fs_done_fn *done, void *arg,
@@ -59,7 +59,7 @@ static void parent_kept(void *arg)
     s3_task_ok(&o->task);
 }
 
-static void deleted(void *arg, const struct s3_res *res)
+static void deleted(void *arg, const struct remote_res *res)
 {
     struct ops_task *o = arg;
     o->task.step = NULL;
@@ -129,7 +129,7 @@ struct op *s3_ops_rmdir(struct s3_view *v, const char *path, fs_done_fn *done, v
     return &o->task.op;
 }
 
-static void mkdir_put(void *arg, const struct s3_res *res)
+static void mkdir_put(void *arg, const struct remote_res *res)
 {
     struct ops_task *o = arg;
     o->task.step = NULL;

@@ -46,7 +46,7 @@ static const struct hint hints[] = {
     {NULL, GW_UPSTREAM, "the endpoint does not answer as S3 does"},
 };
 
-static const char *hint_of(const struct s3_res *res)
+static const char *hint_of(const struct remote_res *res)
 {
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
         if (hints[i].code != NULL ? strcmp(hints[i].code, res->code) == 0
@@ -56,7 +56,7 @@ static const char *hint_of(const struct s3_res *res)
 }
 
 /* libcurl's words name hosts and certificates: an operator needs them, a client never sees them. */
-static void answered(void *arg, const struct s3_res *res)
+static void answered(void *arg, const struct remote_res *res)
 {
     struct probe *p = arg;
     p->request = NULL;

@@ -181,7 +181,7 @@ static bool block_body(void *arg, struct gw_span part)
     return !b->surplus;
 }
 
-static void open_answered(struct open_op *o, const struct s3_res *res);
+static void open_answered(struct open_op *o, const struct remote_res *res);
 static void open_end(struct open_op *o, enum gw_err err, const char *text);
 
 /* Faults that a new range may get over; the client has given up on this one. */
@@ -190,7 +190,7 @@ static bool passing(enum gw_err err)
     return err == GW_IO || err == GW_TIMEOUT || err == GW_OK;
 }
 
-static void block_done(void *arg, const struct s3_res *res)
+static void block_done(void *arg, const struct remote_res *res)
 {
     struct block *b = arg;
     struct reader *r = b->reader;
@@ -673,7 +673,7 @@ static void open_folder_seen(void *arg, const struct s3_look_res *res)
 }
 
 /* Of an object that holds no byte to ask for. */
-static void open_head_seen(void *arg, const struct s3_res *res)
+static void open_head_seen(void *arg, const struct remote_res *res)
 {
     struct open_op *o = arg;
     struct reader *r = o->reader;
@@ -700,7 +700,7 @@ static void open_head(struct open_op *o)
 }
 
 /* The first GET failed. */
-static void open_answered(struct open_op *o, const struct s3_res *res)
+static void open_answered(struct open_op *o, const struct remote_res *res)
 {
     struct reader *r = o->reader;
     while (!list_empty(&r->blocks))

@@ -60,7 +60,7 @@ static void moved(struct rename *r)
 
 /* ---- a file ---- */
 
-static void file_deleted(void *arg, const struct s3_res *res)
+static void file_deleted(void *arg, const struct remote_res *res)
 {
     struct rename *r = arg;
     r->task.step = NULL;

@@ -221,7 +221,7 @@ static bool on_upload(void *arg, const struct s3_xml_item *item)
     return true;
 }
 
-static void page_done(void *arg, const struct s3_res *res)
+static void page_done(void *arg, const struct remote_res *res)
 {
     struct sweep *s = arg;
     struct s3_xml_head head = {0};
@@ -283,7 +283,7 @@ static bool on_part(void *arg, const struct s3_xml_item *item)
 
 static void list_parts(struct sweep *s);
 
-static void parts_done(void *arg, const struct s3_res *res)
+static void parts_done(void *arg, const struct remote_res *res)
 {
     struct sweep *s = arg;
     struct s3_xml_head head = {0};

@@ -47,8 +47,8 @@ void s3_task_fail(struct s3_task *t, enum gw_err err, const char *text)
     s3_task_end(t, &(struct fs_res){.err = err, .text = text});
 }
 
-void s3_task_end_res(struct s3_task *t, const struct s3_res *res)
+void s3_task_end_res(struct s3_task *t, const struct remote_res *res)
 {
-    const struct fs_res out = s3_client_fs_res(res);
+    const struct fs_res out = remote_fs_res(res);
     s3_task_end(t, &out);
 }

@@ -27,6 +27,6 @@ void s3_task_end(struct s3_task *t, const struct fs_res *res);
 void s3_task_ok(struct s3_task *t);
 void s3_task_fail(struct s3_task *t, enum gw_err err, const char *text);
 /* res's error and text; GW_OK as well. */
-void s3_task_end_res(struct s3_task *t, const struct s3_res *res);
+void s3_task_end_res(struct s3_task *t, const struct remote_res *res);
 
 #endif

@@ -236,7 +236,7 @@ static void copy_one(struct worker *w)
 
 /* ---- deletions ---- */
 
-static void delete_done(void *arg, const struct s3_res *res)
+static void delete_done(void *arg, const struct remote_res *res)
 {
     struct worker *w = arg;
     struct move *m = w->move;

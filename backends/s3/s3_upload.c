@@ -148,7 +148,7 @@ static void fail(struct s3_upload *u, enum gw_err err, const char *text)
     }
 }
 
-static void created(void *arg, const struct s3_res *res)
+static void created(void *arg, const struct remote_res *res)
 {
     struct s3_upload *u = arg;
     u->step = NULL;
@@ -188,7 +188,7 @@ static void create(struct s3_upload *u)
     s3_object_headers_free(&h);
 }
 
-static void part_sent(void *arg, const struct s3_res *res)
+static void part_sent(void *arg, const struct remote_res *res)
 {
     struct sending *lane = arg;
     struct s3_upload *u = lane->upload;
@@ -380,7 +380,7 @@ static uint64_t upload_size(const struct s3_upload *u)
 }
 
 /* Is what HEAD found this upload's object? */
-static bool is_ours(const struct s3_upload *u, const struct s3_res *res)
+static bool is_ours(const struct s3_upload *u, const struct remote_res *res)
 {
     struct fs_attr attr;
     char want[S3_UPLOAD_ETAG_MAX], number[16];
@@ -398,7 +398,7 @@ static bool is_ours(const struct s3_upload *u, const struct s3_res *res)
     return strstr(etag, number) != NULL;
 }
 
-static void confirmed(void *arg, const struct s3_res *res)
+static void confirmed(void *arg, const struct remote_res *res)
 {
     struct s3_upload *u = arg;
     u->step = NULL;
@@ -408,7 +408,7 @@ static void confirmed(void *arg, const struct s3_res *res)
         complete_end(u, u->err, u->text);
 }
 
-static void completed(void *arg, const struct s3_res *res)
+static void completed(void *arg, const struct remote_res *res)
 {
     struct s3_upload *u = arg;
     u->step = NULL;
@@ -466,11 +466,11 @@ static void send_complete(struct s3_upload *u)
                                .body = &u->xml_span,
                                .nbody = 1,
                                .stall_ms = COMPLETE_STALL_MS,
-                               .flags = S3_REQ_ERROR_IN_200};
+                               .flags = REMOTE_ERROR_IN_200};
     u->step = s3_client_start(u->store->client, &req, completed, u);
 }
 
-static void looked(void *arg, const struct s3_res *res)
+static void looked(void *arg, const struct remote_res *res)
 {
     struct s3_upload *u = arg;
     u->step = NULL;

@@ -123,6 +123,14 @@ static int setup(void **state)
     return 0;
 }
 
+/* A client of what conf says now. */
+static void renew(struct env *e)
+{
+    struct gw_errmsg msg;
+    s3_client_free(&e->client);
+    assert_int_equal(s3_client_new(e->loop, &e->conf, &e->client, &msg), GW_OK);
+}
+
 static int teardown(void **state)
 {
     struct env *e = *state;
@@ -144,7 +152,7 @@ struct got {
     char streamed[64];
 };
 
-static void on_done(void *arg, const struct s3_res *res)
+static void on_done(void *arg, const struct remote_res *res)
 {
     struct got *g = arg;
     g->op = NULL;
@@ -370,7 +378,7 @@ static const struct row rows[] = {
      "PUT",
      "k",
      NULL,
-     S3_REQ_ERROR_IN_200,
+     REMOTE_ERROR_IN_200,
      {{200, NULL, ERROR("AccessDenied"), PLAIN}},
      GW_DENIED,
      "S3 AccessDenied" REQUEST,
@@ -380,7 +388,7 @@ static const struct row rows[] = {
      "PUT",
      "k",
      NULL,
-     S3_REQ_ERROR_IN_200,
+     REMOTE_ERROR_IN_200,
      {{200, NULL, ERROR("InternalError"), PLAIN}},
      GW_OK,
      "",
@@ -424,7 +432,7 @@ static const struct row rows[] = {
      "POST",
      "k",
      NULL,
-     S3_REQ_NO_RETRY,
+     REMOTE_NO_RETRY,
      {{500, NULL, ERROR("InternalError"), PLAIN}},
      GW_UPSTREAM,
      "S3 InternalError" REQUEST,
@@ -434,7 +442,7 @@ static const struct row rows[] = {
      "GET",
      "k",
      NULL,
-     S3_REQ_NO_RETRY,
+     REMOTE_NO_RETRY,
      {{504, NULL, NULL, PLAIN}},
      GW_TIMEOUT,
      "S3 HTTP status 504",
@@ -494,7 +502,7 @@ static const struct row rows[] = {
      "PUT",
      "k",
      NULL,
-     S3_REQ_NO_RETRY,
+     REMOTE_NO_RETRY,
      {{200, NULL, NULL, CUT_BODY}},
      GW_IO,
      "the connection to S3 failed",
@@ -757,9 +765,11 @@ static void test_silence(void **state)
     const struct s3_req req = {.method = "GET", .key = "k", .stall_ms = 1000};
     struct got g;
     e->conf.request_timeout_s = 1;
+    renew(e);
     play(e, silent);
     run(e, &req, &g);
     e->conf.request_timeout_s = 5;
+    renew(e);
     assert_int_equal(g.err, GW_TIMEOUT);
     assert_string_equal(g.text, "S3 did not answer in time");
     assert_in_range(requests(e), 1, 3);
@@ -778,9 +788,7 @@ static void test_nobody_there(void **state)
     assert_false(g.maybe_done);
     e->stub = http_stub_start(serve, NULL, &e->script);
     snprintf(e->endpoint, sizeof e->endpoint, "http://127.0.0.1:%u", http_stub_port(e->stub));
-    s3_client_free(&e->client);
-    struct gw_errmsg msg;
-    assert_int_equal(s3_client_new(e->loop, &e->conf, &e->client, &msg), GW_OK);
+    renew(e);
 }
 
 /* ---- streams ---- */

@@ -175,7 +175,7 @@ static enum gw_err move(struct mover *m, struct env *e, struct fs_file *f, uint6
     return m->err;
 }
 
-static void request_done(void *arg, const struct s3_res *res)
+static void request_done(void *arg, const struct remote_res *res)
 {
     *(enum gw_err *)arg = res->err;
 }

@@ -40,7 +40,7 @@ struct many {
     enum gw_err err;
 };
 
-static void many_done(void *arg, const struct s3_res *res)
+static void many_done(void *arg, const struct remote_res *res)
 {
     struct many *m = arg;
     m->left--;
