@@ -77,6 +77,8 @@ uint64_t option_row_max(const struct opt_spec *row)
 size_t option_row_size(const struct opt_spec *row)
 {
     bool is_kind = row->type == OPT_KIND_LIST || row->type == OPT_KIND_MAP;
+    if (row->type == OPT_SECRETS)
+        return sizeof(char *);
     return is_kind ? sizeof(struct opt_any) : row->size;
 }
 
@@ -128,7 +130,9 @@ static void free_elements(const struct opt_spec *row, void *v, size_t n)
     bool is_kind = row->type == OPT_KIND_LIST || row->type == OPT_KIND_MAP;
     for (size_t i = 0; i < n; i++) {
         char *one = (char *)v + i * option_row_size(row);
-        if (is_kind)
+        if (row->type == OPT_SECRETS)
+            mem_free_secret_str((char **)(void *)one);
+        else if (is_kind)
             free_any((struct opt_any *)(void *)one);
         else
             options_free(row->sub, one);
@@ -179,6 +183,7 @@ static void free_member(const struct opt_spec *row, void *member)
         break;
     }
     case OPT_MAP:
+    case OPT_SECRETS:
     case OPT_KIND_MAP: {
         struct opt_map *map = member;
         free_elements(row, map->v, map->n);

@@ -36,6 +36,7 @@ enum opt_type {             /* the member's C type */
                            */
                 OPT_KIND_LIST, /* struct opt_list of struct opt_any */
                 OPT_KIND_MAP,  /* struct opt_map of struct opt_any */
+                OPT_SECRETS,   /* struct opt_map of char *: any name to a secret */
                 OPT_JSON,      /* json_t *: as it stands (the identity of `users`) */
 };
 
@@ -78,8 +79,8 @@ struct opt_spec {
     enum opt_type type;
     size_t offset;
     const char *dflt; /* JSON text; NULL = absent (0, NULL, empty) */
-    /* Numbers: the range. OPT_STR, OPT_PATH, OPT_SECRET: bytes. OPT_STRS, lists and maps: how many.
-     * max 0 = no bound of its own. */
+    /* Numbers: the range. OPT_STR, OPT_PATH, OPT_SECRET: bytes. OPT_STRS, OPT_SECRETS, lists and
+     * maps: how many. max 0 = no bound of its own. */
     uint64_t min, max;
     const char *const *names; /* NULL-terminated: OPT_ENUM, OPT_STRS */
     const struct opt_spec *sub;
@@ -88,8 +89,9 @@ struct opt_spec {
     unsigned flags;
     const char *help; /* one or two sentences, in plain words; units where the key has none */
     /* More than a range: fills *msg with words that follow the value ("is not a CIDR") and returns
-     * GW_CONFIG. `member` points at the value; of OPT_STRS, OPT_LIST and OPT_MAP at each element in
-     * turn (char *const *, the struct). Runs only where the value had no problem. NULL = none. */
+     * GW_CONFIG. `member` points at the value; of OPT_STRS, OPT_LIST, OPT_MAP and OPT_SECRETS at
+     * each element in turn (char *const *, the struct). Runs only where the value had no problem.
+     * NULL = none. */
     enum gw_err (*check)(const void *member, struct gw_errmsg *msg);
     const char *const *later; /* OPT_ENUM, OPT_STRS: names of the design that come later */
 };

@@ -51,6 +51,8 @@ static const char *type_words(const struct opt_spec *row)
     case OPT_MAP:
     case OPT_KIND_MAP:
         return "named objects";
+    case OPT_SECRETS:
+        return "named secrets";
     }
     return "";
 }

@@ -21,6 +21,8 @@ static json_t *print_any(const struct opt_any *any)
 static json_t *print_element(const struct opt_spec *row, const void *v, size_t i)
 {
     const char *one = (const char *)v + i * option_row_size(row);
+    if (row->type == OPT_SECRETS)
+        return json_string(MASK);
     if (row->type == OPT_KIND_LIST || row->type == OPT_KIND_MAP)
         return print_any((const struct opt_any *)(const void *)one);
     return options_print(row->sub, one);
@@ -72,6 +74,7 @@ static bool is_not_given(const struct opt_spec *row, const void *member)
     case OPT_KIND_LIST:
         return row->min > 0 && ((const struct opt_list *)member)->n == 0;
     case OPT_MAP:
+    case OPT_SECRETS:
     case OPT_KIND_MAP:
         return row->min > 0 && ((const struct opt_map *)member)->n == 0;
     case OPT_STR:
@@ -111,6 +114,7 @@ static json_t *print_member(const struct opt_spec *row, const void *member)
     case OPT_KIND_LIST:
         return print_list(row, member);
     case OPT_MAP:
+    case OPT_SECRETS:
     case OPT_KIND_MAP:
         return print_map(row, member);
     case OPT_KIND:

@@ -73,8 +73,11 @@ static void read_kind(struct opt_reader *r, const struct opt_spec *row, json_t *
 static void read_element(struct opt_reader *r, const struct opt_spec *row, json_t *v,
                          const char *path, void *element)
 {
+    static const struct opt_spec secret = {.type = OPT_SECRET};
     size_t before = r->nproblems;
-    if (row->type == OPT_KIND_LIST || row->type == OPT_KIND_MAP)
+    if (row->type == OPT_SECRETS)
+        option_value_secret(r, &secret, v, path, element);
+    else if (row->type == OPT_KIND_LIST || row->type == OPT_KIND_MAP)
         read_kind(r, row, v, path, element);
     else if (json_is_object(v))
         options_read(r, row->sub, v, path, element);
@@ -108,7 +111,8 @@ static void read_map(struct opt_reader *r, const struct opt_spec *row, json_t *v
 {
     size_t n = json_object_size(v);
     if (!json_is_object(v)) {
-        options_problem(r, path, "is not an object of named objects");
+        options_problem(r, path, "is not an object of named %s",
+                        row->type == OPT_SECRETS ? "strings" : "objects");
         return;
     }
     if (!count_fits(r, row, path, n) || n == 0)
@@ -180,6 +184,7 @@ static void read_value(struct opt_reader *r, const struct opt_spec *row, json_t 
         read_list(r, row, v, path, member);
         break;
     case OPT_MAP:
+    case OPT_SECRETS:
     case OPT_KIND_MAP:
         read_map(r, row, v, path, member);
         break;
@@ -219,7 +224,7 @@ static void read_absent(struct opt_reader *r, const struct opt_spec *row, const 
 static bool is_element_checked(enum opt_type type)
 {
     return type == OPT_STRS || type == OPT_LIST || type == OPT_MAP || type == OPT_KIND_LIST ||
-           type == OPT_KIND_MAP;
+           type == OPT_SECRETS || type == OPT_KIND_MAP;
 }
 
 static void read_row(struct opt_reader *r, const struct opt_spec *row, json_t *obj,

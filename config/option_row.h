@@ -16,7 +16,7 @@ struct option_path option_path_index(const char *parent, size_t i);
 
 /* The largest value that the row takes: its own, else the type's. */
 uint64_t option_row_max(const struct opt_spec *row);
-/* Bytes of one element of an OPT_LIST, OPT_MAP, OPT_KIND_LIST or OPT_KIND_MAP. */
+/* Bytes of one element of an OPT_LIST, OPT_MAP, OPT_SECRETS, OPT_KIND_LIST or OPT_KIND_MAP. */
 size_t option_row_size(const struct opt_spec *row);
 const struct opt_spec *option_row_find(const struct opt_spec *tab, const char *key);
 /* The default's value: a new reference; NULL where there is none (or memory is out). */

@@ -44,10 +44,17 @@ static json_t *schema_kinds(const struct opt_kinds *kinds, const struct opt_kind
     return json_pack("{s:o}", "oneOf", one_of);
 }
 
+static json_t *schema_secret(void)
+{
+    return json_pack("{s:s}", "$ref", "#/$defs/secret");
+}
+
 static json_t *schema_element(const struct opt_spec *row, const struct opt_kinds *kinds)
 {
     if (row->type == OPT_KIND_LIST || row->type == OPT_KIND_MAP || row->type == OPT_KIND)
         return schema_kinds(&kinds[row->slot], kinds);
+    if (row->type == OPT_SECRETS)
+        return schema_secret();
     if (row->type == OPT_STRS && row->names != NULL)
         return or_variable(schema_names(row->names));
     if (row->type == OPT_STRS)
@@ -57,7 +64,7 @@ static json_t *schema_element(const struct opt_spec *row, const struct opt_kinds
 
 static json_t *schema_many(const struct opt_spec *row, const struct opt_kinds *kinds)
 {
-    bool is_map = row->type == OPT_MAP || row->type == OPT_KIND_MAP;
+    bool is_map = row->type == OPT_MAP || row->type == OPT_SECRETS || row->type == OPT_KIND_MAP;
     json_t *s = json_pack("{s:s,s:o}", "type", is_map ? "object" : "array",
                           is_map ? "additionalProperties" : "items", schema_element(row, kinds));
     if (row->min > 0)
@@ -86,7 +93,7 @@ static json_t *schema_row(const struct opt_spec *row, const struct opt_kinds *ki
     case OPT_PATH:
         return schema_string(row);
     case OPT_SECRET:
-        return json_pack("{s:s}", "$ref", "#/$defs/secret");
+        return schema_secret();
     case OPT_ENUM:
         return or_variable(schema_names(row->names));
     case OPT_OBJECT:
@@ -94,6 +101,7 @@ static json_t *schema_row(const struct opt_spec *row, const struct opt_kinds *ki
     case OPT_STRS:
     case OPT_LIST:
     case OPT_MAP:
+    case OPT_SECRETS:
     case OPT_KIND_LIST:
     case OPT_KIND_MAP:
         return schema_many(row, kinds);

@@ -62,7 +62,8 @@ void option_value_check(struct opt_reader *r, const struct opt_spec *row, const 
     struct gw_errmsg msg = {""};
     if (row->check == NULL || row->check(member, &msg) == GW_OK)
         return;
-    if (v == NULL || json_is_object(v) || json_is_array(v) || row->type == OPT_SECRET)
+    if (v == NULL || json_is_object(v) || json_is_array(v) || row->type == OPT_SECRET ||
+        row->type == OPT_SECRETS)
         options_problem(r, path, "%s", msg.text);
     else
         options_problem(r, path, "%s %s", shown(v).s, msg.text);

@@ -36,6 +36,7 @@ struct bucket {
     struct {
         char *id, *secret;
     } credentials;
+    struct opt_map tokens;
 };
 static const struct opt_spec credentials_table[] = {
     {.key = "id", .type = OPT_STR, .offset = 0, .flags = OPT_REQUIRED},
@@ -57,6 +58,11 @@ static const struct opt_spec bucket_table[] = {
      .type = OPT_OBJECT,
      .offset = offsetof(struct bucket, credentials),
      .sub = credentials_table},
+    {.key = "tokens",
+     .type = OPT_SECRETS,
+     .offset = offsetof(struct bucket, tokens),
+     .max = 2,
+     .help = "Of somebody."},
     {.key = NULL},
 };
 static const struct opt_kind stores[] = {
@@ -192,6 +198,17 @@ static const struct {
      "{'env': 'A', 'file': 'b'}}}}",
      "backends.b.credentials.secret: must be a string, {\"env\": \"NAME\"} or {\"file\": "
      "\"path\"}\n"},
+    {"'backends': {'b': {'type': 'bucket', 'bucket': 'abc', 'tokens': {'a b': 'hush'}}}",
+     "backends.b.tokens[\"a b\"]: is no name: 1 to 64 letters, digits, \"_\", \"-\" and \".\" are "
+     "allowed, no \".\" first\n"},
+    {"'backends': {'b': {'type': 'bucket', 'bucket': 'abc', 'tokens': {'A': ['hush']}}}",
+     "backends.b.tokens.A: is a list: a string, {\"env\": \"NAME\"} or {\"file\": \"path\"} is "
+     "allowed\n"},
+    {"'backends': {'b': {'type': 'bucket', 'bucket': 'abc', 'tokens': ['hush']}}",
+     "backends.b.tokens: is not an object of named strings\n"},
+    {"'backends': {'b': {'type': 'bucket', 'bucket': 'abc', 'tokens': {'A': '1', 'B': '2', 'C': "
+     "'3'}}}",
+     "backends.b.tokens: has 3 elements: 0 to 2 are allowed\n"},
     /* ssh */
     {"'ssh': {'host_keys': [{}]}",
      "ssh.host_keys[0]: has none of \"file\", \"pem\" and \"env\": one is needed\n"},
@@ -440,19 +457,35 @@ static void test_secret_file(void **state)
     }
 }
 
+static void test_named_secrets(void **state)
+{
+    (void)state;
+    struct settings *s =
+        load_good("'backends': {'b': {'type': 'bucket', 'bucket': 'abc', 'tokens': "
+                  "{'LDAP_URL': 'ldap://x', 'B': {'env': 'T_WORD'}}}}");
+    const struct opt_map *tokens = &bucket_of(s)->tokens;
+    assert_int_equal(tokens->n, 2);
+    assert_string_equal(tokens->names[0], "LDAP_URL");
+    assert_string_equal(((char **)tokens->v)[0], "ldap://x");
+    assert_string_equal(((char **)tokens->v)[1], getenv("T_WORD"));
+    settings_unref(&s);
+}
+
 static void test_print(void **state)
 {
     (void)state;
     struct settings *s = load_good(
         "'backends': {'b': {'type': 'bucket', 'bucket': 'abc', 'credentials': {'id': 'x',"
-        " 'secret': 'hush'}}}, 'ssh': {'host_keys': [{'pem': 'hush', 'passphrase': 'hush'}]},"
+        " 'secret': 'hush'}, 'tokens': {'A': 'hush'}}}, 'ssh': {'host_keys': [{'pem': 'hush',"
+        " 'passphrase': 'hush'}]},"
         " 'users': {'mounts': []}");
     json_t *shown = options_print(settings_table, s);
     assert_non_null(shown);
     char *text = json_dumps(shown, JSON_COMPACT);
     assert_null(strstr(text, "hush"));
     assert_non_null(strstr(text, "\"backends\":{\"b\":{\"type\":\"bucket\",\"bucket\":\"abc\","
-                                 "\"credentials\":{\"id\":\"x\",\"secret\":\"********\"}}}"));
+                                 "\"credentials\":{\"id\":\"x\",\"secret\":\"********\"},"
+                                 "\"tokens\":{\"A\":\"********\"}}}"));
     assert_non_null(strstr(text, "\"users\":{\"mounts\":[]}"));
     assert_null(strstr(text, "admin"));
     /* What is printed can be read again. */
@@ -508,6 +541,7 @@ static void test_markdown(void **state)
     assert_non_null(strstr(text, "\n## `ssh.host_keys[]`\n"));
     assert_non_null(strstr(text, "\n## `backends.NAME`, type `bucket`\n"));
     assert_non_null(strstr(text, "| `port` | number, 0 to 65535 | `2022` | "));
+    assert_non_null(strstr(text, "| `tokens` | named secrets |  | Of somebody. |"));
     assert_non_null(strstr(text, "| `secret` | secret | **required** | Of the id. |"));
     gw_buf_free(&b);
 }
@@ -519,7 +553,7 @@ static void test_no_memory(void **state)
     char *text = file_with("'listen': [{'allow': ['::1', '10.0.0.0/8']}], 'users': {'home': '/a'},"
                            "'backends': {'d': {'type': 'disk', 'root': '/srv'}, 'b': {'type':"
                            "'bucket', 'bucket': 'abc', 'credentials': {'id': 'x', 'secret': {'env':"
-                           "'T_WORD'}}}}");
+                           "'T_WORD'}}, 'tokens': {'A': 'one', 'B': {'env': 'T_WORD'}}}}");
     unsigned failures = 0;
     for (unsigned n = 1; n < 1000; n++) {
         struct settings *s = NULL;
@@ -595,13 +629,13 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad),         cmocka_unit_test(test_no_object),
-        cmocka_unit_test(test_all_at_once), cmocka_unit_test(test_file),
-        cmocka_unit_test(test_deep),        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_values),      cmocka_unit_test(test_secret_file),
-        cmocka_unit_test(test_print),       cmocka_unit_test(test_schema),
-        cmocka_unit_test(test_markdown),    cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_bad),           cmocka_unit_test(test_no_object),
+        cmocka_unit_test(test_all_at_once),   cmocka_unit_test(test_file),
+        cmocka_unit_test(test_deep),          cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_values),        cmocka_unit_test(test_secret_file),
+        cmocka_unit_test(test_named_secrets), cmocka_unit_test(test_print),
+        cmocka_unit_test(test_schema),        cmocka_unit_test(test_markdown),
+        cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_mutations),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
