@@ -40,6 +40,7 @@ struct sweep {
 struct worker {
     struct worker_env env;
     struct loop *loop;
+    struct turns turns;
     pthread_t thread;
     struct generation *now;
     struct list sessions, sweeps;
@@ -153,6 +154,7 @@ static enum gw_err generation_fill(struct generation *g, struct gw_errmsg *msg)
         return err;
     g->conn_env = (struct conn_env){
         .loop = w->loop,
+        .turns = &w->turns,
         .settings = s,
         .auth = g->auth,
         .host_keys = g->snapshot->host_keys,

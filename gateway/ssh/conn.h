@@ -10,12 +10,14 @@
 #include "config/settings.h"
 #include "gateway/io/loop.h"
 #include "gateway/ssh/host_keys.h"
+#include "gateway/ssh/turns.h"
 
 struct conn;
 
 /* What the connections of a loop share. Borrowed for their lives. */
 struct conn_env {
     struct loop *loop;
+    struct turns *turns;       /* the loop's */
     struct settings *settings; /* each connection takes a reference */
     struct auth *auth;
     struct host_keys *host_keys;

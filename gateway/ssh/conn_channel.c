@@ -7,17 +7,14 @@
 /* Held inside libssh while reading goes on. An honest client stays under it: the window is 1.28 MB,
  * and libssh grows it again while at most half of that is unread. */
 #define UNREAD_MAX (2560u * 1024u)
-#define WRITE_MAX  (256u * 1024u)
 #define READ_CHUNK (32u * 1024u)
-/* Chunks moved out of libssh in one go; then the loop's others are served. */
-#define READ_CHUNKS 8
 /* Refused channels and requests in one connection: more is no client. */
 #define OPENS_MAX 1000u
 
 static void on_sftpd_wake(void *arg)
 {
     struct conn_channel *ch = arg;
-    conn_pump_soon(ch->conn);
+    conn_pump(ch->conn); /* a turn of its own already */
 }
 
 /* What is not taken stays inside libssh, which then does not grow the window. */
@@ -170,16 +167,18 @@ static void flush(struct conn_channel *ch)
 {
     struct conn *c = ch->conn;
     ch->owed = false;
-    for (size_t moved = 0; moved < WRITE_MAX && ch->sftpd != NULL && !ch->close_sent;) {
+    while (ch->sftpd != NULL && !ch->close_sent) {
         struct gw_span out = sftpd_output(ch->sftpd);
-        if (out.len == 0 || (ssh_get_status(c->ssh) & (SSH_WRITE_PENDING | SSH_CLOSED_ERROR)))
+        size_t left = conn_pump_left(c);
+        if (out.len == 0 || left == 0 ||
+            (ssh_get_status(c->ssh) & (SSH_WRITE_PENDING | SSH_CLOSED_ERROR)))
             return;
         size_t n = ssh_channel_window_size(ch->ssh);
         ch->owed = true;
         if (n == 0)
             return;
         n = n < out.len ? n : out.len;
-        n = n < WRITE_MAX ? n : WRITE_MAX;
+        n = n < left ? n : left;
         /* During a key exchange it does handle packets: `out` has to stay where it is. */
         ch->busy = true;
         int sent = ssh_channel_write(ch->ssh, out.ptr, (uint32_t)n);
@@ -188,7 +187,6 @@ static void flush(struct conn_channel *ch)
             return;
         ch->owed = false;
         sftpd_sent(ch->sftpd, (size_t)sent);
-        moved += (size_t)sent;
     }
 }
 
@@ -206,11 +204,13 @@ static bool feed_carry(struct conn_channel *ch)
     return true;
 }
 
-/* Moves on what libssh holds since the engine was full. */
+/* Moves on what libssh holds since the engine was full: what is left of the turn, and a chunk of it
+ * in any case. */
 static void resume(struct conn_channel *ch)
 {
     uint8_t chunk[READ_CHUNK];
-    for (int i = 0; i < READ_CHUNKS; i++) {
+    size_t chunks = 1 + conn_pump_left(ch->conn) / READ_CHUNK;
+    for (size_t i = 0; i < chunks; i++) {
         if (!feed_carry(ch))
             return;
         ch->busy = true;

@@ -91,6 +91,8 @@ struct conn {
     bool drain_list;                    /* messages from before the login ended wait in libssh */
     unsigned opens;                     /* channels asked for */
     uint64_t backlog_raw, backlog_sock; /* counters when nothing was unsent */
+    uint64_t turn_from;                 /* bytes on the wire when this turn began */
+    size_t turn_bytes;                  /* that it may move */
 
     char sid[9];
     char peer[64], own[64];
@@ -133,6 +135,7 @@ void conn_pump(struct conn *c);             /* moves all that can be moved; neve
 void conn_pump_soon(struct conn *c);        /* on the next turn */
 void conn_pump_watch(struct conn *c);       /* what uv_poll is to look for */
 bool conn_pump_reads(const struct conn *c); /* may libssh read from the socket now? */
+size_t conn_pump_left(const struct conn *c); /* bytes that this turn may still move */
 
 /* libssh 0.11 has dropped data beyond the window. It goes on, but what follows must not be read as
  * if nothing were missing. */

@@ -3,8 +3,6 @@
 #include "gateway/base/mem.h"
 #include "gateway/ssh/conn_impl.h"
 
-/* A session may move so much in one turn of its loop; then the others are served. */
-#define TURN_BYTES (256u * 1024u)
 /* libssh reads 4 KiB (0.10) or more a poll. */
 #define POLLS_A_ROUND 64
 /* Before the login is over a client has nothing to pipeline: few bytes a round keep the list of
@@ -108,13 +106,21 @@ static bool check_alive(struct conn *c, int rc)
     return false;
 }
 
+size_t conn_pump_left(const struct conn *c)
+{
+    uint64_t moved = c->sock.in_bytes + c->sock.out_bytes - c->turn_from;
+    return moved < c->turn_bytes ? c->turn_bytes - (size_t)moved : 0;
+}
+
 static void poll_rounds(struct conn *c)
 {
     int rounds = c->state == CONN_OPEN ? POLLS_A_ROUND : POLLS_BEFORE_LOGIN;
     /* A poll is also the only way to send what is unsent: one is due when the socket takes it. */
     bool send = c->writable && !held(c);
     c->writable = false;
-    for (int i = 0; i < rounds && c->event != NULL && (send || conn_pump_reads(c)); i++) {
+    for (int i = 0; i < rounds && c->event != NULL; i++) {
+        if (!send && (conn_pump_left(c) == 0 || !conn_pump_reads(c)))
+            return;
         send = false;
         maxpacket_enter(c->guard);
         int rc = ssh_event_dopoll(c->event, 0);
@@ -194,14 +200,16 @@ void conn_pump(struct conn *c)
         return;
     op_cancel(&c->wake);
     c->pumping = true;
-    uint64_t start = c->sock.in_bytes + c->sock.out_bytes, before, now = start;
+    uint64_t before, now = c->sock.in_bytes + c->sock.out_bytes;
+    c->turn_from = now;
+    c->turn_bytes = turns_begin(c->env->turns, c);
     do {
         before = now;
         c->again = false;
         if (c->end_why == NULL)
             round_trip(c);
         now = c->sock.in_bytes + c->sock.out_bytes;
-    } while (c->end_why == NULL && (now != before || c->again) && now - start < TURN_BYTES);
+    } while (c->end_why == NULL && (now != before || c->again) && conn_pump_left(c) > 0);
     c->pumping = false;
 
     if (!(ssh_get_status(c->ssh) & SSH_WRITE_PENDING)) {
