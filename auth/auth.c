@@ -3,11 +3,12 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "auth/cidr.h"
 #include "auth/guard.h"
+#include "auth/judge.h"
 #include "auth/passwd.h"
 #include "auth/verifier_file.h"
 #include "gateway/base/mem.h"
@@ -20,9 +21,17 @@ enum { NKINDS = sizeof kinds / sizeof kinds[0] };
 struct auth {
     struct verifier_env env;
     struct settings *settings;
+    unsigned offered; /* auth.methods, as a mask */
     struct guard **members;
     size_t n;
 };
+
+/*
+ * A conversation by keyboard-interactive is with the verifier that asked: nobody else gets the
+ * answers. What the client's next round comes back with says who that is: "2:" and the verifier's
+ * own state, "2" where it gave none, or this where the configuration's prompts were asked.
+ */
+static const char asked_by_settings[] = "-";
 
 struct check {
     struct op op;
@@ -33,9 +42,14 @@ struct check {
     struct op *asked;     /* the i-th verifier */
     struct op *hash;      /* the decoy */
     char *decoy;          /* the first that was offered */
+    size_t decoy_from;    /* by whom */
     bool hashed;          /* a verifier has spent a hash on this attempt */
+    bool talks;           /* with the i-th only */
     struct auth_res held; /* the answer, while the decoy is hashed */
     char why[256];
+    char *state; /* for the client's next round; secret */
+    struct auth_said *said;
+    size_t nsaid;
     auth_done_fn *done;
     void *arg;
 };
@@ -71,6 +85,8 @@ static enum gw_err check_users(const struct settings *s, struct gw_errmsg *msg)
     struct identity *id = NULL;
     struct gw_errmsg why;
     enum gw_err err = identity_from_json("user", s->users, NULL, 0, &id, &why);
+    if (err == GW_OK)
+        err = judge_ways(id, auth_method_mask(s->auth.methods.v, s->auth.methods.n), &why);
     identity_free(&id);
     return err == GW_OK ? GW_OK : gw_err_set(msg, GW_CONFIG, "users.%.480s", why.text);
 }
@@ -82,6 +98,7 @@ enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, stru
         return err;
     struct auth *a = mem_zalloc(sizeof *a);
     a->settings = s;
+    a->offered = auth_method_mask(s->auth.methods.v, s->auth.methods.n);
     a->env = (struct verifier_env){.loop = l, .passwd = passwd_new(l), .users = s->users};
     for (size_t i = 0; err == GW_OK && i < s->auth.verifiers.n; i++) {
         const struct opt_any *any = (const struct opt_any *)s->auth.verifiers.v + i;
@@ -134,6 +151,10 @@ static void check_free(struct check *c)
     op_cancel(&c->asked);
     op_cancel(&c->hash);
     mem_free_secret_str(&c->decoy);
+    mem_free_secret_str(&c->state);
+    for (size_t i = 0; i < c->nsaid; i++)
+        mem_free(c->said[i].why);
+    mem_free(c->said);
     auth_req_free(&c->req);
     mem_free(c);
 }
@@ -145,119 +166,23 @@ static void cancel(struct op *op)
 
 static const struct op_type check_type = {"auth", cancel};
 
-static int method_of(const char *s, size_t n)
-{
-    for (int m = 0; m < AUTH_METHOD_COUNT; m++)
-        if (strlen(auth_method_names[m]) == n && memcmp(auth_method_names[m], s, n) == 0)
-            return m;
-    return -1;
-}
-
-static unsigned mask_of(char *const *names, size_t n)
-{
-    unsigned mask = 0;
-    for (size_t i = 0; i < n; i++) {
-        int m = method_of(names[i], strlen(names[i]));
-        if (m >= 0)
-            mask |= 1u << m;
-    }
-    return mask;
-}
-
-/*
- * Where this step leads in one way in ("publickey,password"): the bit of the method that must
- * follow, 0 when the way ends here, -1 when the step is not on it.
- */
-static int way_goes_on(const char *way, const struct auth_req *req)
-{
-    for (size_t step = 0;; step++) {
-        size_t n = strcspn(way, ",");
-        const char *want =
-            step < req->nmethods_done ? req->methods_done[step] : auth_method_names[req->method];
-        if (strlen(want) != n || memcmp(want, way, n) != 0)
-            return -1;
-        if (step == req->nmethods_done) {
-            if (way[n] == '\0')
-                return 0;
-            way += n + 1;
-            return 1 << method_of(way, strcspn(way, ","));
-        }
-        if (way[n] == '\0')
-            return -1;
-        way += n + 1;
-    }
-}
-
-static void set_next_methods(struct identity *id, unsigned mask)
-{
-    for (size_t i = 0; i < id->nnext_methods; i++)
-        mem_free(id->next_methods[i]);
-    mem_free(id->next_methods);
-    id->nnext_methods = 0;
-    id->next_methods = mask == 0 ? NULL : mem_array(AUTH_METHOD_COUNT, sizeof(char *));
-    for (unsigned m = 0; m < AUTH_METHOD_COUNT; m++)
-        if (mask & 1u << m)
-            id->next_methods[id->nnext_methods++] = mem_strdup(auth_method_names[m]);
-}
-
-/* Is this method a step of the user's ways in, and which may follow? */
-static enum auth_verdict judge_methods(struct identity *id, const struct auth_req *req,
-                                       const char **why)
-{
-    bool complete = id->nmethods == 0;
-    unsigned follow = 0;
-    for (size_t i = 0; i < id->nmethods; i++) {
-        int next = way_goes_on(id->methods[i], req);
-        if (next == 0)
-            complete = true;
-        else if (next > 0)
-            follow |= (unsigned)next;
-    }
-    if (!complete && follow == 0) {
-        *why = "not a method of the user at this step";
-        return AUTH_REJECT;
-    }
-    if (complete)
-        return AUTH_ACCEPT; /* the verifier's own next_methods may ask for more */
-    unsigned own = mask_of(id->next_methods, id->nnext_methods);
-    if (own != 0 && (own & follow) == 0) {
-        *why = "next_methods and methods contradict each other";
-        return AUTH_FAULT;
-    }
-    set_next_methods(id, own != 0 ? own & follow : follow);
-    return AUTH_ACCEPT;
-}
-
-static int64_t now_s(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return ts.tv_sec;
-}
-
-/* What holds for every verifier's ACCEPT. */
-static enum auth_verdict judge(struct identity *id, const struct auth_req *req, const char **why)
-{
-    if (id == NULL) {
-        *why = "accepted without an identity";
-        return AUTH_FAULT;
-    }
-    if (id->expires_s != 0 && now_s() >= id->expires_s) {
-        *why = "the user has expired";
-        return AUTH_REJECT;
-    }
-    if (id->nallow > 0 && (req->client_address == NULL ||
-                           !auth_address_in(req->client_address, id->allow, id->nallow))) {
-        *why = "the user may not come from this address";
-        return AUTH_REJECT;
-    }
-    return judge_methods(id, req, why);
-}
-
 static void finish(struct check *c, struct auth_res *res)
 {
+    res->said = c->said;
+    res->nsaid = c->nsaid;
     c->done(c->arg, res); /* may end everything but c */
     check_free(c);
+}
+
+static void note(struct check *c, const struct auth_res *res)
+{
+    struct auth_said *grown = mem_array(c->nsaid + 1, sizeof *grown);
+    for (size_t i = 0; i < c->nsaid; i++)
+        grown[i] = c->said[i];
+    mem_free(c->said);
+    c->said = grown;
+    c->said[c->nsaid++] =
+        (struct auth_said){guard_name(c->a->members[c->i]), res->verdict, mem_strdup(res->why)};
 }
 
 static void decoy_hashed(void *arg, bool match)
@@ -268,9 +193,36 @@ static void decoy_hashed(void *arg, bool match)
     finish(c, &c->held);
 }
 
+/* The client is asked, and its next round finds the way back to who asks. */
+static void finish_asking(struct check *c, struct auth_res *res, size_t who)
+{
+    res->verifier = guard_name(c->a->members[who]);
+    c->state = res->state == NULL ? mem_printf("%zu", who) : mem_printf("%zu:%s", who, res->state);
+    res->state = c->state;
+    if (res->instruction == NULL)
+        res->instruction = c->a->settings->auth.keyboard_interactive.instruction;
+    finish(c, res);
+}
+
+/* Whoever is refused before a question was asked is asked for a password all the same, where the
+ * users of a verifier are: the question must not tell which names it knows. */
+static bool ask_anyway(struct check *c, enum auth_verdict verdict, const char *why, const char *who)
+{
+    if (c->req->method != AUTH_KEYBOARD_INTERACTIVE || c->req->kbdint.answers != NULL ||
+        c->decoy == NULL)
+        return false;
+    LOG_EVENT(verdict == AUTH_FAULT ? LOG_LVL_WARN : LOG_LVL_DEBUG, c->req->log, "login_hopeless",
+              log_str("reason", why), log_str("verifier", who));
+    struct auth_res res = {.verdict = AUTH_ASK, .prompts = &auth_password_prompt, .nprompts = 1};
+    finish_asking(c, &res, c->decoy_from);
+    return true;
+}
+
 /* A password that is refused has cost exactly one hash, whoever refused it and why. */
 static void refuse(struct check *c, enum auth_verdict verdict, const char *why, const char *who)
 {
+    if (c->req != NULL && ask_anyway(c, verdict, why, who))
+        return;
     snprintf(c->why, sizeof c->why, "%s", why == NULL ? "" : why);
     c->held = (struct auth_res){
         .verdict = verdict, .why = c->why[0] == '\0' ? NULL : c->why, .verifier = who};
@@ -278,8 +230,9 @@ static void refuse(struct check *c, enum auth_verdict verdict, const char *why, 
         finish(c, &c->held);
         return;
     }
-    c->hash = passwd_verify(c->a->env.passwd, c->req->client_address, c->req->password, c->decoy,
-                            decoy_hashed, c);
+    const char *secret = auth_req_secret(c->req);
+    c->hash = passwd_verify(c->a->env.passwd, c->req->client_address, secret == NULL ? "" : secret,
+                            c->decoy, decoy_hashed, c);
 }
 
 static void conclude(struct check *c, struct auth_res *res)
@@ -287,19 +240,26 @@ static void conclude(struct check *c, struct auth_res *res)
     const char *who = guard_name(c->a->members[c->i]);
     if (res->verdict == AUTH_ACCEPT && c->req != NULL) {
         const char *why = NULL;
-        enum auth_verdict v = judge(res->id, c->req, &why);
+        enum auth_verdict v = judge_accept(res->id, c->req, c->a->offered, &why);
         if (v != AUTH_ACCEPT) {
             identity_free(&res->id);
             refuse(c, v, why, who);
             return;
         }
     }
-    if (res->verdict == AUTH_ACCEPT || res->verdict == AUTH_ASK) {
-        res->verifier = who;
-        finish(c, res);
+    if (res->verdict == AUTH_ASK && c->req != NULL &&
+        (c->req->method != AUTH_KEYBOARD_INTERACTIVE || res->nprompts > AUTH_PROMPTS_MAX)) {
+        refuse(c, AUTH_FAULT, "the verifier asks what cannot be asked", who);
         return;
     }
-    refuse(c, res->verdict, res->why, who);
+    if (res->verdict == AUTH_ASK) {
+        finish_asking(c, res, c->i);
+    } else if (res->verdict == AUTH_ACCEPT) {
+        res->verifier = who;
+        finish(c, res);
+    } else {
+        refuse(c, res->verdict, res->why, who);
+    }
 }
 
 static void ask(struct check *c);
@@ -308,21 +268,24 @@ static void answered(void *arg, struct auth_res *res)
 {
     struct check *c = arg;
     c->asked = NULL;
-    if (res->decoy != NULL && c->decoy == NULL)
+    if (res->decoy != NULL && c->decoy == NULL) {
         c->decoy = mem_strdup(res->decoy);
+        c->decoy_from = c->i;
+    }
     c->hashed |= res->hashed;
+    note(c, res);
     if (res->verdict != AUTH_NEXT) {
         conclude(c, res);
         return;
     }
-    c->i++;
+    c->i = c->talks ? c->a->n : c->i + 1;
     ask(c);
 }
 
 static bool asks_for(const struct guard *g, enum auth_method method)
 {
     const struct opt_strs *only = &guard_common(g)->methods;
-    return only->n == 0 || (mask_of(only->v, only->n) & 1u << method) != 0;
+    return only->n == 0 || (auth_method_mask(only->v, only->n) & 1u << method) != 0;
 }
 
 static void ask(struct check *c)
@@ -337,16 +300,80 @@ static void ask(struct check *c)
     c->asked = guard_ask(a->members[c->i], c->req, answered, c);
 }
 
+/* The prompts of the configuration, before any verifier is asked. */
+static void ask_settings_prompts(struct check *c)
+{
+    const struct settings_keyboard_interactive *conf = &c->a->settings->auth.keyboard_interactive;
+    const struct settings_prompt *from = conf->prompts.v;
+    struct auth_prompt prompts[AUTH_PROMPTS_MAX];
+    struct auth_res res = {.verdict = AUTH_ASK,
+                           .instruction = conf->instruction,
+                           .prompts = prompts,
+                           .nprompts = conf->prompts.n,
+                           .state = asked_by_settings};
+    assert(conf->prompts.n <= AUTH_PROMPTS_MAX);
+    for (size_t i = 0; i < conf->prompts.n; i++)
+        prompts[i] = (struct auth_prompt){from[i].text, from[i].echo};
+    finish(c, &res);
+}
+
+/* Whose question was answered? False: nobody's that is here. */
+static bool find_who_asked(struct check *c)
+{
+    const char *state = c->req->kbdint.state;
+    char *end = NULL;
+    if (state == NULL)
+        return false;
+    if (strcmp(state, asked_by_settings) == 0) {
+        auth_req_set_state(c->req, NULL);
+        return true;
+    }
+    unsigned long who = strtoul(state, &end, 10);
+    if (end == state || (*end != ':' && *end != '\0') || who >= c->a->n)
+        return false;
+    c->i = who;
+    c->talks = true;
+    auth_req_set_state(c->req, *end == ':' ? end + 1 : NULL);
+    return true;
+}
+
+static void start_keyboard_interactive(struct check *c)
+{
+    bool settings_ask = c->a->settings->auth.keyboard_interactive.prompts.n > 0;
+    if (c->req->kbdint.answers == NULL && settings_ask) {
+        ask_settings_prompts(c);
+    } else if (c->req->kbdint.answers != NULL && !find_who_asked(c)) {
+        refuse(c, AUTH_REJECT, "answers to nobody's question", NULL);
+    } else {
+        if (settings_ask) /* for the verifiers that round was none */
+            c->req->kbdint.step--;
+        ask(c);
+    }
+}
+
+static bool among(const char *const *list, size_t n, const char *word)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i], word) == 0)
+            return true;
+    return false;
+}
+
 static void start(void *arg)
 {
     struct check *c = arg;
-    const struct opt_strs *on = &c->a->settings->auth.methods;
-    size_t n = strlen(c->req->user);
+    const struct auth_req *req = c->req;
+    size_t n = strlen(req->user);
     c->start = NULL;
     if (n == 0 || n > IDENTITY_USER_MAX)
         refuse(c, AUTH_REJECT, "no name of a user", NULL);
-    else if ((mask_of(on->v, on->n) & 1u << c->req->method) == 0)
+    else if ((c->a->offered & 1u << req->method) == 0)
         refuse(c, AUTH_REJECT, "the method is not in auth.methods", NULL);
+    else if (req->method == AUTH_PUBLICKEY &&
+             among(req->keys_done, req->nkeys_done, req->key.fingerprint))
+        refuse(c, AUTH_REJECT, "the key of an earlier step", NULL);
+    else if (req->method == AUTH_KEYBOARD_INTERACTIVE)
+        start_keyboard_interactive(c);
     else
         ask(c);
 }

@@ -21,9 +21,11 @@ void auth_add(struct auth *a, struct verifier *v, const struct verifier_common *
               const char *name);
 
 /*
- * ACCEPT (identity: expiry, allow[] and method list are checked here), REJECT, ASK or FAULT; never
- * NEXT: when the whole chain says so, the user is unknown = REJECT. An unknown user and a wrong
- * password take the same time.
+ * ACCEPT (what judge.h asks of an identity holds), REJECT, ASK or FAULT; never NEXT: when the whole
+ * chain says so, the user is unknown = REJECT. An unknown user and a wrong password take the same
+ * time, and are asked the same by keyboard-interactive.
+ * After ASK (at most AUTH_PROMPTS_MAX prompts, for AUTH_KEYBOARD_INTERACTIVE only) the next request
+ * carries the answers, res->state and the next step.
  */
 struct op *auth_check(struct auth *a, const struct auth_req *req, auth_done_fn *done, void *arg);
 size_t auth_count(const struct auth *a);

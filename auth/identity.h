@@ -93,7 +93,8 @@ struct identity {
     enum identity_partial partial_uploads;
 };
 
-#define IDENTITY_USER_MAX 255u /* bytes of a user name */
+#define IDENTITY_USER_MAX  255u /* bytes of a user name */
+#define IDENTITY_STEPS_MAX 5u   /* of one way in */
 
 /* What `over` may hold. */
 enum {

@@ -329,30 +329,24 @@ static enum gw_err check_allow(struct rd *r, const char *s)
     return cidr_parse(s, &c) ? GW_OK : fail(r, "is no address or block (203.0.113.0/24)");
 }
 
-static int known_method(const char *s, size_t n)
-{
-    for (int m = 0; m < AUTH_METHOD_COUNT; m++)
-        if (strlen(auth_method_names[m]) == n && memcmp(auth_method_names[m], s, n) == 0)
-            return m;
-    return -1;
-}
-
 static enum gw_err check_method(struct rd *r, const char *s)
 {
-    return known_method(s, strlen(s)) >= 0
+    return auth_method_of(s, strlen(s)) >= 0
                ? GW_OK
                : fail(r, "must be publickey, password or keyboard-interactive");
 }
 
 static enum gw_err check_sequence(struct rd *r, const char *s)
 {
-    unsigned seen = 0;
+    unsigned seen = 0, steps = 0;
     for (;;) {
         size_t n = strcspn(s, ",");
-        int m = known_method(s, n);
+        int m = auth_method_of(s, n);
         if (m < 0)
             return fail(r, "must be methods joined by commas, like \"publickey,password\"");
-        if (seen & 1u << m)
+        if (++steps > IDENTITY_STEPS_MAX)
+            return fail(r, "has more than %u steps", IDENTITY_STEPS_MAX);
+        if (m != AUTH_PUBLICKEY && (seen & 1u << m)) /* a second key is a second thing to have */
             return fail(r, "%s is there twice", auth_method_names[m]);
         seen |= 1u << m;
         if (s[n] == '\0')

@@ -15,6 +15,8 @@
 
 enum auth_method { AUTH_PASSWORD, AUTH_PUBLICKEY, AUTH_KEYBOARD_INTERACTIVE, AUTH_METHOD_COUNT };
 extern const char *const auth_method_names[AUTH_METHOD_COUNT]; /* RFC 4252, RFC 4256 */
+int auth_method_of(const char *name, size_t len);              /* enum auth_method, or -1 */
+unsigned auth_method_mask(char *const *names, size_t n); /* 1 << method; others are left out */
 
 enum auth_verdict {
     AUTH_ACCEPT,
@@ -28,6 +30,10 @@ struct auth_prompt {
     const char *text;
     bool echo;
 };
+#define AUTH_PROMPTS_MAX 16u /* in one AUTH_ASK */
+/* What asks for a password by keyboard-interactive, whoever asks: a name that nobody knows must be
+ * asked in the same words. */
+extern const struct auth_prompt auth_password_prompt;
 
 /* One attempt. auth_check() copies it; a verifier borrows that copy until its done ran or it was
  * cancelled, and copies only what an orphan of it needs. */
@@ -44,13 +50,16 @@ struct auth_req {
         bool is_signed;
     } key;
     struct {
-        unsigned step;              /* from 1 */
-        const char *const *answers; /* NULL in step 1 */
+        unsigned step; /* from 1 */
+        /* NULL in step 1, unless auth.keyboard_interactive has prompts: then their answers. */
+        const char *const *answers;
         size_t nanswers;
         const char *state; /* what AUTH_ASK gave; NULL in step 1 */
     } kbdint;
     const char *const *methods_done; /* steps of this login that have succeeded */
     size_t nmethods_done;
+    const char *const *keys_done; /* fingerprints of the keys that succeeded in them */
+    size_t nkeys_done;
     const char *client_address; /* numeric */
     uint16_t client_port;
     const char *client_version; /* "SSH-2.0-OpenSSH_9.2" */
@@ -60,9 +69,20 @@ struct auth_req {
     const struct log_ctx *log; /* borrowed for the life of the op, never copied */
 };
 
-/* A deep copy; its password and answers are wiped on free. */
+/* A deep copy; its password, answers and state are wiped on free. */
 struct auth_req *auth_req_copy(const struct auth_req *req);
 void auth_req_free(struct auth_req **reqp);
+/* Of a copy: the state becomes a copy of `state` (may be NULL). */
+void auth_req_set_state(struct auth_req *copy, const char *state);
+/* The password; or the answer, where exactly one was given; NULL. */
+const char *auth_req_secret(const struct auth_req *req);
+
+/* What one verifier of the chain said. */
+struct auth_said {
+    const char *verifier;
+    enum auth_verdict verdict;
+    char *why; /* may be NULL */
+};
 
 /* Valid during the callback. */
 struct auth_res {
@@ -75,11 +95,15 @@ struct auth_res {
     const struct auth_prompt *prompts; /* AUTH_ASK */
     size_t nprompts;
     const char *state;
-    /* AUTH_PASSWORD: a hash was computed for this answer; or else one of the hashes that this
-     * verifier's users have, so that the chain can spend the same time on a refusal. NULL = this
-     * verifier hashes nothing. */
+    /* For whom has a password, by whatever method: a hash was computed for this answer; or else one
+     * of the hashes that this verifier's users have, so that the chain can spend the same time on a
+     * refusal (and ask for a password before it, where the verifier asks those it knows). NULL =
+     * this verifier hashes nothing. */
     bool hashed;
     const char *decoy;
+    /* Of the chain: everybody that was asked, in turn. */
+    const struct auth_said *said;
+    size_t nsaid;
 };
 typedef void auth_done_fn(void *arg, struct auth_res *res);
 

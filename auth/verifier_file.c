@@ -113,6 +113,24 @@ static void hashed(void *arg, bool match)
     finish(c, &res);
 }
 
+/* By a password, or by keyboard-interactive with the password as its one answer. */
+static void judge_secret(struct check *c, struct auth_res *res)
+{
+    const struct auth_req *req = c->req;
+    const char *secret = auth_req_secret(req);
+    if (c->entry->password == NULL) {
+        res->why = "the user has no password";
+    } else if (req->method == AUTH_KEYBOARD_INTERACTIVE && req->kbdint.answers == NULL) {
+        *res =
+            (struct auth_res){.verdict = AUTH_ASK, .prompts = &auth_password_prompt, .nprompts = 1};
+    } else if (secret == NULL) {
+        res->why = "a password is one answer";
+    } else {
+        c->hash = passwd_verify(c->v->env.passwd, req->client_address, secret, c->entry->password,
+                                hashed, c);
+    }
+}
+
 static void answer(struct check *c, const struct gw_errmsg *broken)
 {
     struct auth_res res = {.verdict = AUTH_NEXT, .why = "unknown user"};
@@ -128,21 +146,16 @@ static void answer(struct check *c, const struct gw_errmsg *broken)
     if (c->entry != NULL) {
         const struct identity *id = c->entry->id;
         res.verdict = AUTH_REJECT;
-        res.why = "not a method of this verifier";
-        if (req->method == AUTH_PASSWORD && c->entry->password != NULL) {
-            c->hash = passwd_verify(c->v->env.passwd, req->client_address, req->password,
-                                    c->entry->password, hashed, c);
+        res.why = "not a key of the user";
+        if (req->method != AUTH_PUBLICKEY)
+            judge_secret(c, &res);
+        else if (pubkey_among(id->public_keys, id->npublic_keys, req->key.blob,
+                              req->client_address))
+            res = (struct auth_res){.verdict = AUTH_ACCEPT, .id = identity_copy(id)};
+        if (c->hash != NULL)
             return;
-        }
-        if (req->method == AUTH_PASSWORD) {
-            res.why = "the user has no password";
-        } else if (req->method == AUTH_PUBLICKEY) {
-            res.why = "not a key of the user";
-            if (pubkey_among(id->public_keys, id->npublic_keys, req->key.blob, req->client_address))
-                res = (struct auth_res){.verdict = AUTH_ACCEPT, .id = identity_copy(id)};
-        }
     }
-    if (req->method == AUTH_PASSWORD)
+    if (req->method != AUTH_PUBLICKEY)
         res.decoy = user_file_decoy(c->users, req->user);
     finish(c, &res);
 }

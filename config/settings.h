@@ -58,9 +58,20 @@ struct settings_ssh {
     uint32_t keepalive_interval_s, keepalive_count_max;
 };
 
+struct settings_prompt {
+    char *text;
+    bool echo;
+};
+
+struct settings_keyboard_interactive {
+    char *instruction;       /* NULL = none */
+    struct opt_list prompts; /* struct settings_prompt; none = the verifiers ask */
+};
+
 struct settings_auth {
-    struct opt_strs methods; /* "publickey", "password" */
+    struct opt_strs methods; /* "publickey", "password", "keyboard-interactive" */
     uint32_t max_attempts, failure_delay_ms;
+    struct settings_keyboard_interactive keyboard_interactive;
     struct opt_list verifiers; /* struct opt_any; kinds from auth/auth.h */
 };
 

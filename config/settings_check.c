@@ -122,6 +122,21 @@ enum gw_err settings_check_host_key(const void *member, struct gw_errmsg *msg)
                       given == 0 ? "none" : "more than one");
 }
 
+enum gw_err settings_check_auth(const void *member, struct gw_errmsg *msg)
+{
+    static const char name[] = "keyboard-interactive";
+    const struct settings_auth *a = member;
+    bool offered = false;
+    for (size_t i = 0; i < a->methods.n; i++)
+        offered |= strcmp(a->methods.v[i], name) == 0;
+    if (a->keyboard_interactive.prompts.n == 0 || offered)
+        return GW_OK;
+    return gw_err_set(msg, GW_CONFIG,
+                      "has prompts in \"keyboard_interactive\" that nobody is asked: put \"%s\" "
+                      "into \"methods\"",
+                      name);
+}
+
 enum gw_err settings_check_log(const void *member, struct gw_errmsg *msg)
 {
     const struct settings_log *l = member;

@@ -15,6 +15,8 @@ enum gw_err settings_check_version(const void *member, struct gw_errmsg *msg);
 enum gw_err settings_check_algorithm(const void *member, struct gw_errmsg *msg);
 /* Exactly one of file, pem and env. member: struct settings_host_key. */
 enum gw_err settings_check_host_key(const void *member, struct gw_errmsg *msg);
+/* Prompts only where keyboard-interactive is offered. member: struct settings_auth. */
+enum gw_err settings_check_auth(const void *member, struct gw_errmsg *msg);
 /* A path where the output is a file. member: struct settings_log. */
 enum gw_err settings_check_log(const void *member, struct gw_errmsg *msg);
 

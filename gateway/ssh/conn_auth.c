@@ -2,19 +2,17 @@
  * favour of callbacks; in callback mode an answer cannot wait for a verifier. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/io/deadline.h"
-#include "gateway/ssh/algorithms.h"
 #include "gateway/ssh/conn_impl.h"
 #include "gateway/vfs/vfs.h"
 
 #define PASSWORD_MAX 1024u
-#define KEY_BLOB_MAX 8192u
-#define ANSWERS_MAX  16u
 #define ANSWER_MAX   1024u
+/* Key queries in one login, refused or not. */
+#define QUERIES_MAX 64u
 /* A packet without a message may be an SSH_MSG_IGNORE before the request that it belongs to. */
 #define SWALLOW_LEAST_MS 250u
 /* No request with a key in it is shorter; asyncssh's SSH_MSG_IGNORE before each packet is. */
@@ -61,6 +59,9 @@ void conn_auth_free(struct conn *c)
     ssh_message_free(in->held);
     ssh_message_free(in->kept);
     mem_free_secret_str(&in->ask_state);
+    mem_free(in->fingerprint);
+    for (size_t i = 0; i < in->nkeys; i++)
+        mem_free(in->keys[i]);
     mem_free(in);
     c->login = NULL;
 }
@@ -186,6 +187,10 @@ static void next_step(struct conn *c, const struct identity *id)
         return;
     }
     in->done[in->ndone++] = auth_method_names[in->method];
+    if (in->method == AUTH_PUBLICKEY) {
+        in->keys[in->nkeys++] = in->fingerprint;
+        in->fingerprint = NULL;
+    }
     LOG_EVENT(LOG_LVL_INFO, &c->log, "login_step",
               log_str("method", auth_method_names[in->method]));
     in->allowed = rest;
@@ -201,13 +206,8 @@ static void next_step(struct conn *c, const struct identity *id)
 static void ask(struct conn *c, const struct auth_res *res)
 {
     struct conn_login *in = c->login;
-    const char *prompts[ANSWERS_MAX];
-    char echo[ANSWERS_MAX];
-    if (in->method != AUTH_KEYBOARD_INTERACTIVE || res->nprompts > ANSWERS_MAX) {
-        refuse(c, auth_method_names[in->method], "the verifier asks what cannot be asked",
-               res->verifier, true);
-        return;
-    }
+    const char *prompts[AUTH_PROMPTS_MAX];
+    char echo[AUTH_PROMPTS_MAX];
     for (size_t i = 0; i < res->nprompts; i++) {
         prompts[i] = res->prompts[i].text;
         echo[i] = res->prompts[i].echo ? 1 : 0;
@@ -270,6 +270,8 @@ static void verify(struct conn *c, struct auth_req *req)
     req->user = c->user;
     req->methods_done = in->done;
     req->nmethods_done = in->ndone;
+    req->keys_done = (const char *const *)in->keys;
+    req->nkeys_done = in->nkeys;
     req->client_address = c->peer;
     req->client_port = c->peer_port;
     req->client_version = c->client_version;
@@ -292,94 +294,44 @@ static void password(struct conn *c)
     verify(c, &req);
 }
 
-/* Bits of an RSA key's modulus; libssh tells it of no public key. */
-static unsigned rsa_bits(struct gw_span blob)
+/* A query guesses nothing and an agent may hold many keys, but each costs the verifier a look. */
+static bool too_many_queries(struct conn *c)
 {
-    struct gw_rd r = gw_rd_of(blob);
-    (void)gw_rd_str(&r, KEY_BLOB_MAX); /* "ssh-rsa" */
-    (void)gw_rd_str(&r, KEY_BLOB_MAX); /* e */
-    struct gw_span n = gw_rd_str(&r, KEY_BLOB_MAX);
-    while (n.len > 0 && n.ptr[0] == 0)
-        n = gw_span_of(n.ptr + 1, n.len - 1);
-    unsigned bits = (unsigned)n.len * 8;
-    for (uint8_t top = n.len > 0 ? n.ptr[0] : 0x80; !(top & 0x80); top = (uint8_t)(top << 1))
-        bits--;
-    return r.failed ? 0 : bits;
-}
-
-/* NULL = fine. Certificates are refused in any case: libssh checks their signature, but neither the
- * authority nor the principals nor the dates. */
-static const char *key_fault(const struct conn *c, const char *name, struct gw_span blob)
-{
-    const struct opt_strs *names = &c->settings->ssh.public_key_algorithms;
-    if (strcmp(name, "ssh-rsa") == 0) {
-        if (rsa_bits(blob) < c->settings->ssh.rsa_min_bits)
-            return "RSA key too short";
-        if (algorithms_offered(ALGORITHM_PUBLIC_KEY, names, "rsa-sha2-256") ||
-            algorithms_offered(ALGORITHM_PUBLIC_KEY, names, "rsa-sha2-512"))
-            return NULL;
-    }
-    return algorithms_offered(ALGORITHM_PUBLIC_KEY, names, name) ? NULL
-                                                                 : "type of key not accepted";
-}
-
-static bool decode_base64(const char *text, struct gw_buf *out)
-{
-    size_t n = strlen(text);
-    uint8_t *to = n > 0 && n % 4 == 0 ? gw_buf_reserve(out, n / 4 * 3) : NULL;
-    int got = to != NULL ? EVP_DecodeBlock(to, (const unsigned char *)text, (int)n) : -1;
-    if (got < 0)
+    if (++c->login->queries <= QUERIES_MAX)
         return false;
-    gw_buf_commit(out, (size_t)got - (text[n - 1] == '=') - (text[n - 2] == '='));
+    conn_end(c, "too many key queries", true);
     return true;
 }
 
 static void publickey(struct conn *c)
 {
     struct conn_login *in = c->login;
-    ssh_key key = ssh_message_auth_pubkey(in->held);
-    enum ssh_publickey_state_e state = ssh_message_auth_publickey_state(in->held);
-    char *b64 = NULL, *fingerprint = NULL, name[64] = "";
-    unsigned char *hash = NULL;
-    size_t hash_len = 0;
-    struct gw_buf blob;
-    gw_buf_init(&blob, KEY_BLOB_MAX);
-
-    const char *fault = "malformed key";
-    if (key != NULL && ssh_pki_export_pubkey_base64(key, &b64) == SSH_OK &&
-        decode_base64(b64, &blob)) {
-        struct gw_rd r = gw_rd_of(gw_buf_span(&blob));
-        struct gw_span type = gw_rd_str(&r, sizeof name - 1);
-        if (type.len > 0)
-            memcpy(name, type.ptr, type.len);
-        fault = key_fault(c, name, gw_buf_span(&blob));
+    struct conn_key key;
+    const char *fault = conn_key_read(c, in->held, &key);
+    if (key.is_query && too_many_queries(c)) {
+        conn_key_free(&key);
+        return;
     }
-    if (fault == NULL && state != SSH_PUBLICKEY_STATE_NONE && state != SSH_PUBLICKEY_STATE_VALID)
-        fault = "bad signature";
-    if (fault == NULL &&
-        ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &hash_len) == 0)
-        fingerprint = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, hash_len);
     if (fault != NULL) {
-        refuse(c, "publickey", fault, NULL, state != SSH_PUBLICKEY_STATE_NONE);
+        refuse(c, "publickey", fault, NULL, !key.is_query);
     } else {
         struct auth_req req = {.method = AUTH_PUBLICKEY};
-        req.key.algorithm = name;
-        req.key.blob = gw_buf_span(&blob);
-        req.key.fingerprint = fingerprint != NULL ? fingerprint : "";
-        req.key.is_signed = state == SSH_PUBLICKEY_STATE_VALID;
+        req.key.algorithm = key.name;
+        req.key.blob = gw_buf_span(&key.blob);
+        req.key.fingerprint = key.fingerprint;
+        req.key.is_signed = !key.is_query;
+        mem_free(in->fingerprint);
+        in->fingerprint = mem_strdup(key.fingerprint);
         verify(c, &req);
     }
-    ssh_string_free_char(fingerprint);
-    ssh_clean_pubkey_hash(&hash);
-    ssh_string_free_char(b64);
-    gw_buf_free(&blob);
+    conn_key_free(&key);
 }
 
 static void keyboard(struct conn *c)
 {
     struct conn_login *in = c->login;
     struct auth_req req = {.method = AUTH_KEYBOARD_INTERACTIVE};
-    const char *answers[ANSWERS_MAX];
+    const char *answers[AUTH_PROMPTS_MAX];
     const char *fault = NULL;
     if (ssh_message_auth_kbdint_is_response(in->held)) {
         int n = ssh_userauth_kbdint_getnanswers(c->ssh);
@@ -407,12 +359,30 @@ static void keyboard(struct conn *c)
     verify(c, &req);
 }
 
+static bool is_response(ssh_message m)
+{
+    return ssh_message_subtype(m) == SSH_AUTH_METHOD_INTERACTIVE &&
+           ssh_message_auth_kbdint_is_response(m);
+}
+
+/* Another request in place of the answers: the question has cost a verifier's time and is not to be
+ * had again and again. False: it was one too many. */
+static bool drop_question(struct conn *c)
+{
+    struct conn_login *in = c->login;
+    if (in->asked == 0 || is_response(in->held))
+        return true;
+    forget_question(in);
+    log_failure(c, auth_method_names[AUTH_KEYBOARD_INTERACTIVE], "the question was not answered",
+                NULL);
+    return !too_many(c);
+}
+
 /* Whose login it is. A step that succeeded counts for its user only. */
 static bool take_user(struct conn *c)
 {
     const char *user = ssh_message_auth_user(c->login->held);
-    if (ssh_message_subtype(c->login->held) == SSH_AUTH_METHOD_INTERACTIVE &&
-        ssh_message_auth_kbdint_is_response(c->login->held))
+    if (is_response(c->login->held))
         return c->user != NULL; /* a response names nobody */
     if (user == NULL || strlen(user) > CONN_USER_MAX)
         return false;
@@ -459,6 +429,8 @@ static void auth_request(struct conn *c, ssh_message m)
         conn_end(c, "login without a service request", true);
         return;
     }
+    if (!drop_question(c))
+        return;
     if (!take_user(c)) {
         if (c->end_why == NULL)
             refuse(c, "none", "no user name, or one that is too long", NULL, true);

@@ -27,7 +27,7 @@ enum conn_state {
 };
 
 /* Steps of one login that have succeeded, at most. */
-#define CONN_STEPS_MAX 4
+#define CONN_STEPS_MAX (IDENTITY_STEPS_MAX - 1)
 #define CONN_USER_MAX  255u
 
 /* The login. Freed of its secrets and messages as soon as it is over. */
@@ -47,7 +47,11 @@ struct conn_login {
     uint64_t seen_bytes;      /* raw.in_bytes, the same */
     const char *done[CONN_STEPS_MAX];
     size_t ndone;
-    unsigned asked; /* prompts that the client has not answered yet, + 1; 0 = none was asked */
+    char *keys[CONN_STEPS_MAX]; /* fingerprints of those that succeeded */
+    size_t nkeys;
+    char *fingerprint; /* of the key that is looked at */
+    unsigned queries;  /* "would you take this key?" */
+    unsigned asked;    /* prompts that the client has not answered yet, + 1; 0 = none was asked */
     unsigned step;
     char *ask_state; /* secret */
 };
@@ -145,6 +149,18 @@ bool conn_pump_overrun(const struct conn *c);
 void conn_auth_start(struct conn *c); /* the key exchange is done */
 void conn_auth_messages(struct conn *c);
 void conn_auth_free(struct conn *c); /* cancels, wipes; NULL-safe */
+
+/* conn_key.c */
+struct conn_key {
+    char name[64]; /* "ssh-ed25519" */
+    struct gw_buf blob;
+    char fingerprint[64]; /* "SHA256:..." */
+    bool is_query;        /* not signed: would it be taken? */
+};
+/* The key of a publickey request. NULL; or what is wrong with it, a literal, and *out is filled in
+ * as far as it goes. conn_key_free() in any case. */
+const char *conn_key_read(const struct conn *c, ssh_message m, struct conn_key *out);
+void conn_key_free(struct conn_key *k);
 
 /* conn_channel.c */
 /* The login is accepted and not yet answered. Errors: GW_CONFIG and the like, logged. */

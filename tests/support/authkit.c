@@ -8,6 +8,7 @@
 #include "auth/pubkey.h"
 #include "backends/backends.h"
 #include "gateway/base/mem.h"
+#include "gateway/io/deadline.h"
 #include "tests/support/sync.h"
 
 static void die(const char *what)
@@ -74,6 +75,85 @@ struct gw_buf authkit_blob(const char *line)
     return k.blob;
 }
 
+struct stub_check {
+    struct op op;
+    struct authkit_stub *s;
+    struct op *timer;
+    const struct auth_req *req;
+    auth_done_fn *done;
+    void *arg;
+};
+
+static void stub_fire(void *arg)
+{
+    struct stub_check *c = arg;
+    const struct authkit_say *say = &c->s->say;
+    struct auth_prompt prompts[AUTH_PROMPTS_MAX + 1];
+    struct auth_res res = {.verdict = say->verdict, .why = "stub", .decoy = say->decoy};
+    if (say->verdict == AUTH_ACCEPT && !say->no_id) {
+        json_t *over = json_loads(say->identity == NULL ? "{}" : say->identity, 0, NULL);
+        if (identity_from_json(c->req->user, NULL, over, 0, &res.id, NULL) != GW_OK)
+            die("an identity of the test is none");
+        json_decref(over);
+    }
+    if (say->verdict == AUTH_ASK) {
+        for (size_t i = 0; i < say->prompts; i++)
+            prompts[i] = (struct auth_prompt){"Code: ", false};
+        res.prompts = prompts;
+        res.nprompts = say->prompts;
+        res.instruction = say->instruction;
+        res.state = say->state;
+    }
+    auth_done_fn *done = c->done;
+    void *to = c->arg;
+    mem_free(c);
+    done(to, &res);
+}
+
+static void stub_cancel(struct op *op)
+{
+    struct stub_check *c = (struct stub_check *)op;
+    c->s->cancelled++;
+    op_cancel(&c->timer);
+    mem_free(c);
+}
+
+static const struct op_type stub_op = {"stub", stub_cancel};
+
+#define KEEP(to, text) snprintf((to), sizeof(to), "%s", (text) == NULL ? "(none)" : (text))
+
+static struct op *stub_verify(struct verifier *v, const struct auth_req *req, auth_done_fn *done,
+                              void *arg)
+{
+    struct authkit_stub *s = (struct authkit_stub *)v;
+    struct stub_check *c = mem_zalloc(sizeof *c);
+    *c = (struct stub_check){.op = {&stub_op}, .s = s, .req = req, .done = done, .arg = arg};
+    s->asked++;
+    s->step = req->kbdint.step;
+    s->nanswers = req->kbdint.nanswers;
+    KEEP(s->answer, req->kbdint.nanswers == 0 ? NULL : req->kbdint.answers[0]);
+    KEEP(s->state, req->kbdint.state);
+    KEEP(s->done, req->nmethods_done == 0 ? NULL : req->methods_done[0]);
+    if (s->say.delay_ms != AUTHKIT_NEVER)
+        c->timer = deadline_start(s->loop, s->say.delay_ms, stub_fire, c);
+    return &c->op;
+}
+
+static void stub_free(struct verifier *v)
+{
+    (void)v;
+}
+
+static const struct verifier_type stub_type = {"stub", stub_verify, NULL, stub_free};
+
+void authkit_stub_add(struct authkit_stub *s, const struct authkit_say *say, struct loop *l,
+                      struct auth *a)
+{
+    *s = (struct authkit_stub){.v = {&stub_type}, .say = *say, .loop = l};
+    s->common.timeout_ms = say->delay_ms == AUTHKIT_NEVER ? 20 : 5000;
+    auth_add(a, &s->v, &s->common, "stub");
+}
+
 void authkit_done(void *arg, struct auth_res *res)
 {
     struct authkit_answer *a = arg;
@@ -84,6 +164,15 @@ void authkit_done(void *arg, struct auth_res *res)
     a->nprompts = res->nprompts;
     snprintf(a->why, sizeof a->why, "%s", res->why == NULL ? "" : res->why);
     snprintf(a->verifier, sizeof a->verifier, "%s", res->verifier == NULL ? "" : res->verifier);
+    KEEP(a->prompt, res->nprompts == 0 ? NULL : res->prompts[0].text);
+    KEEP(a->instruction, res->instruction);
+    KEEP(a->state, res->state);
+    a->said[0] = '\0';
+    for (size_t i = 0; i < res->nsaid; i++) {
+        size_t n = strlen(a->said);
+        snprintf(a->said + n, sizeof a->said - n, "%s%s:%d", i > 0 ? " " : "",
+                 res->said[i].verifier, (int)res->said[i].verdict);
+    }
 }
 
 static bool answered(void *arg)

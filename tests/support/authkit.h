@@ -30,6 +30,32 @@ struct settings *authkit_settings(const char *auth, const char *users);
 /* The wire blob of a line without options. */
 struct gw_buf authkit_blob(const char *line);
 
+/* A verifier that says what the row says, after delay_ms; AUTHKIT_NEVER: nothing. */
+#define AUTHKIT_NEVER UINT64_MAX
+struct authkit_say {
+    enum auth_verdict verdict;
+    const char *identity; /* JSON of an ACCEPT */
+    uint64_t delay_ms;
+    const char *decoy;
+    bool no_id;
+    const char *instruction, *state; /* of an ASK, with `prompts` many */
+    size_t prompts;
+};
+struct authkit_stub {
+    struct verifier v;
+    struct authkit_say say;
+    struct loop *loop;
+    struct verifier_common common;
+    unsigned asked, cancelled;
+    /* Of the last request: */
+    unsigned step;
+    size_t nanswers;
+    char answer[64], state[64], done[64]; /* the first answer; "(none)" = NULL */
+};
+/* Joins a's chain, which the caller frees before *s. */
+void authkit_stub_add(struct authkit_stub *s, const struct authkit_say *say, struct loop *l,
+                      struct auth *a);
+
 /* One answer of auth_check(), copied out. */
 struct authkit_answer {
     struct op *op;
@@ -38,6 +64,8 @@ struct authkit_answer {
     struct identity *id;
     char why[256], verifier[64];
     size_t nprompts;
+    char prompt[64], instruction[64], state[64]; /* the first prompt; "(none)" = NULL */
+    char said[128];                              /* "file[0]:1 stub[1]:0" */
 };
 auth_done_fn authkit_done;
 /* Runs the loop until there is an answer. */

@@ -9,92 +9,13 @@
 #include "auth/auth.h"
 #include "auth/passwd.h"
 #include "gateway/base/mem.h"
-#include "gateway/io/deadline.h"
 #include "tests/support/authkit.h"
 #include "tests/support/sync.h"
-
-/* A verifier that says what the row says, after `delay_ms`; NEVER does not say anything. */
-#define NEVER UINT64_MAX
-struct say {
-    enum auth_verdict verdict;
-    const char *identity; /* JSON of an ACCEPT */
-    uint64_t delay_ms;
-    const char *decoy;
-    bool no_id;
-};
-
-struct stub {
-    struct verifier v;
-    struct say say;
-    struct loop *loop;
-    unsigned asked, cancelled;
-    uint32_t timeout_ms;
-    struct verifier_common common;
-};
-
-struct stub_check {
-    struct op op;
-    struct stub *s;
-    struct op *timer;
-    const struct auth_req *req;
-    auth_done_fn *done;
-    void *arg;
-};
-
-static void stub_fire(void *arg)
-{
-    struct stub_check *c = arg;
-    const struct say *say = &c->s->say;
-    static const struct auth_prompt prompts[] = {{"Code: ", false}};
-    struct auth_res res = {.verdict = say->verdict, .why = "stub", .decoy = say->decoy};
-    if (say->verdict == AUTH_ACCEPT && !say->no_id) {
-        json_t *over = json_loads(say->identity == NULL ? "{}" : say->identity, 0, NULL);
-        assert_int_equal(identity_from_json(c->req->user, NULL, over, 0, &res.id, NULL), GW_OK);
-        json_decref(over);
-    }
-    if (say->verdict == AUTH_ASK) {
-        res.prompts = prompts;
-        res.nprompts = 1;
-    }
-    auth_done_fn *done = c->done;
-    void *to = c->arg;
-    mem_free(c);
-    done(to, &res);
-}
-
-static void stub_cancel(struct op *op)
-{
-    struct stub_check *c = (struct stub_check *)op;
-    c->s->cancelled++;
-    op_cancel(&c->timer);
-    mem_free(c);
-}
-
-static const struct op_type stub_op = {"stub", stub_cancel};
-
-static struct op *stub_verify(struct verifier *v, const struct auth_req *req, auth_done_fn *done,
-                              void *arg)
-{
-    struct stub *s = (struct stub *)v;
-    struct stub_check *c = mem_zalloc(sizeof *c);
-    *c = (struct stub_check){.op = {&stub_op}, .s = s, .req = req, .done = done, .arg = arg};
-    s->asked++;
-    if (s->say.delay_ms != NEVER)
-        c->timer = deadline_start(s->loop, s->say.delay_ms, stub_fire, c);
-    return &c->op;
-}
-
-static void stub_free(struct verifier *v)
-{
-    (void)v;
-}
-
-static const struct verifier_type stub_type = {"stub", stub_verify, NULL, stub_free};
 
 static struct loop *loop;
 static struct settings *settings;
 static struct auth *auth;
-static struct stub stubs[3];
+static struct authkit_stub stubs[3];
 static char *path;
 
 static int setup(void **state)
@@ -120,17 +41,12 @@ static int teardown(void **state)
     return 0;
 }
 
-static void begin(const struct say *says, size_t n)
+static void begin(const struct authkit_say *says, size_t n)
 {
     struct gw_errmsg msg;
     assert_int_equal(auth_new(loop, settings, &auth, &msg), GW_OK);
-    for (size_t i = 0; i < n; i++) {
-        stubs[i] = (struct stub){.v = {&stub_type},
-                                 .say = says[i],
-                                 .loop = loop,
-                                 .common = {.timeout_ms = says[i].delay_ms == NEVER ? 20 : 5000}};
-        auth_add(auth, &stubs[i].v, &stubs[i].common, "stub");
-    }
+    for (size_t i = 0; i < n; i++)
+        authkit_stub_add(&stubs[i], &says[i], loop, auth);
 }
 
 static struct op *check(const char *user, enum auth_method method, struct authkit_answer *a)
@@ -152,7 +68,7 @@ static void test_chain(void **state)
     static const struct {
         const char *user;
         enum auth_method method;
-        struct say say[3];
+        struct authkit_say say[3];
         size_t n;
         enum auth_verdict want;
         const char *who, *why;
@@ -199,14 +115,23 @@ static void test_chain(void **state)
          1},
         {"x",
          AUTH_PASSWORD,
-         {{.verdict = AUTH_ACCEPT, .delay_ms = NEVER}, {.verdict = AUTH_ACCEPT}},
+         {{.verdict = AUTH_ACCEPT, .delay_ms = AUTHKIT_NEVER}, {.verdict = AUTH_ACCEPT}},
          2,
          AUTH_FAULT,
          "stub[1]",
          "no answer within timeout_ms",
          {1, 0},
          1},
-        {"x", AUTH_PASSWORD, {{.verdict = AUTH_ASK}}, 1, AUTH_ASK, "stub[1]", "stub", {1}, 0},
+        /* A password is no conversation. */
+        {"x",
+         AUTH_PASSWORD,
+         {{.verdict = AUTH_ASK}},
+         1,
+         AUTH_FAULT,
+         "stub[1]",
+         "the verifier asks what cannot be asked",
+         {1},
+         1},
         /* The file is for passwords only. */
         {"filed",
          AUTH_PUBLICKEY,
@@ -264,17 +189,6 @@ static void test_chain(void **state)
          "not a method of the user at this step",
          {1},
          0},
-        {"x",
-         AUTH_PUBLICKEY,
-         {{.verdict = AUTH_ACCEPT,
-           .identity = "{\"methods\":[\"publickey,password\"],"
-                       "\"next_methods\":[\"keyboard-interactive\"]}"}},
-         1,
-         AUTH_FAULT,
-         "stub[1]",
-         "next_methods and methods contradict each other",
-         {1},
-         0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct authkit_answer a;
@@ -288,7 +202,6 @@ static void test_chain(void **state)
             fail_msg("row %zu: %d by %s: %s", i, (int)a.verdict, a.verifier, a.why);
         assert_int_equal(a.calls, 1);
         assert_int_equal(a.id != NULL, rows[i].want == AUTH_ACCEPT);
-        assert_int_equal(a.nprompts, rows[i].want == AUTH_ASK);
         for (size_t k = 0; k < rows[i].n; k++)
             assert_int_equal(stubs[k].asked, rows[i].asked[k]);
         /* A refusal costs one hash where a verifier of the chain hashes, whoever refuses. */
@@ -298,44 +211,11 @@ static void test_chain(void **state)
     }
 }
 
-/* What a verifier itself asks for beside the user's ways in. */
-static void test_next_methods(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *identity, *next; /* joined by a blank */
-    } rows[] = {
-        {"{}", ""},
-        {"{\"next_methods\":[\"password\"]}", "password "},
-        {"{\"methods\":[\"publickey\"]}", ""},
-        {"{\"methods\":[\"publickey\"],\"next_methods\":[\"password\"]}", "password "},
-        {"{\"methods\":[\"publickey,password\",\"publickey,keyboard-interactive\"]}",
-         "password keyboard-interactive "},
-        {"{\"methods\":[\"publickey,password\",\"publickey,keyboard-interactive\"],"
-         "\"next_methods\":[\"password\"]}",
-         "password "},
-        {"{\"methods\":[\"password,publickey\",\"publickey\"]}", ""},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct authkit_answer a;
-        char next[128] = "";
-        begin(&(struct say){.verdict = AUTH_ACCEPT, .identity = rows[i].identity}, 1);
-        a.op = check("x", AUTH_PUBLICKEY, &a);
-        authkit_wait(loop, &a);
-        assert_int_equal(a.verdict, AUTH_ACCEPT);
-        for (size_t k = 0; k < a.id->nnext_methods; k++)
-            snprintf(next + strlen(next), sizeof next - strlen(next), "%s ", a.id->next_methods[k]);
-        assert_string_equal(next, rows[i].next);
-        identity_free(&a.id);
-        auth_free(&auth);
-    }
-}
-
 static void test_probe(void **state)
 {
     (void)state;
     struct authkit_answer a = {.calls = 0};
-    begin(&(struct say){.verdict = AUTH_REJECT}, 1);
+    begin(&(struct authkit_say){.verdict = AUTH_REJECT}, 1);
     assert_int_equal(auth_count(auth), 2);
     for (size_t i = 0; i < 2; i++) {
         a.op = auth_probe(auth, i, authkit_done, &a);
@@ -353,8 +233,8 @@ static void test_probe(void **state)
 static void test_cancel(void **state)
 {
     (void)state;
-    static const struct say says[] = {{.verdict = AUTH_NEXT, .delay_ms = 1},
-                                      {.verdict = AUTH_NEXT, .delay_ms = 1}};
+    static const struct authkit_say says[] = {{.verdict = AUTH_NEXT, .delay_ms = 1},
+                                              {.verdict = AUTH_NEXT, .delay_ms = 1}};
     for (unsigned turns = 0; turns < 30; turns++) {
         struct authkit_answer a;
         begin(says, 2);
@@ -415,6 +295,12 @@ static void test_users_are_checked(void **state)
     assert_int_equal(auth_new(loop, bad, &auth, &msg), GW_CONFIG);
     assert_int_equal(strncmp(msg.text, "users.home: ", 12), 0);
     settings_unref(&bad);
+    bad = authkit_settings("{\"verifiers\":[{\"type\":\"file\",\"path\":\"/nowhere\"}]}",
+                           "{\"methods\":[\"publickey,keyboard-interactive\"]}");
+    assert_int_equal(auth_new(loop, bad, &auth, &msg), GW_CONFIG);
+    assert_string_equal(msg.text, "users.methods[0]: keyboard-interactive is not in auth.methods, "
+                                  "so nobody can do it");
+    settings_unref(&bad);
 }
 
 int main(void)
@@ -422,7 +308,6 @@ int main(void)
     log_level_now = LOG_LVL_ERROR;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_chain, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_next_methods, setup, teardown),
         cmocka_unit_test_setup_teardown(test_probe, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_owner_ends_in_its_callback, setup, teardown),

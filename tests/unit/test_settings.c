@@ -157,8 +157,14 @@ static const struct {
     {"'users': {'a':[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}",
      "users.a[0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0]: is nested deeper than 16 levels\n"},
     {"'auth': {'verifiers': []}", "auth.verifiers: has 0 elements: 1 to 32 are allowed\n"},
-    {"'auth': {'verifiers': [{'type': 'file', 'path': 'u'}], 'methods': ['keyboard-interactive']}",
-     "auth.methods[0]: \"keyboard-interactive\" is not in this version of postern yet\n"},
+    {"'auth': {'verifiers': [{'type': 'file', 'path': 'u'}], 'keyboard_interactive': "
+     "{'prompts': [{'text': 'Code: '}]}}",
+     "auth: has prompts in \"keyboard_interactive\" that nobody is asked: put "
+     "\"keyboard-interactive\" into \"methods\"\n"},
+    {"'auth': {'verifiers': [{'type': 'file', 'path': 'u'}], 'methods': ['keyboard-interactive'], "
+     "'keyboard_interactive': {'prompts': [{'echo': true}]}}",
+     "auth.keyboard_interactive.prompts[0].text: is missing and has no default. What the person is "
+     "asked, with the blank behind it: \"Code: \".\n"},
     {"'auth': {'verifiers': [{'type': 'file', 'path': 'u'}], 'methods': []}",
      "auth.methods: has 0 elements: 1 to 8 are allowed\n"},
     {"'auth': {'verifiers': [{'path': 'u'}]}",
