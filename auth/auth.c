@@ -224,8 +224,9 @@ static void refuse(struct check *c, enum auth_verdict verdict, const char *why, 
     if (c->req != NULL && ask_anyway(c, verdict, why, who))
         return;
     snprintf(c->why, sizeof c->why, "%s", why == NULL ? "" : why);
-    c->held = (struct auth_res){
-        .verdict = verdict, .why = c->why[0] == '\0' ? NULL : c->why, .verifier = who};
+    c->held.verdict = verdict;
+    c->held.why = c->why[0] == '\0' ? NULL : c->why;
+    c->held.verifier = who;
     if (c->decoy == NULL || c->hashed) {
         finish(c, &c->held);
         return;
@@ -242,6 +243,10 @@ static void conclude(struct check *c, struct auth_res *res)
         const char *why = NULL;
         enum auth_verdict v = judge_accept(res->id, c->req, c->a->offered, &why);
         if (v != AUTH_ACCEPT) {
+            /* A password that is right must not look it; whose key is right may be told the rest.
+             */
+            if (v == AUTH_REJECT && c->req->method == AUTH_PUBLICKEY)
+                c->held.methods = judge_step(res->id, c->req) & c->a->offered;
             identity_free(&res->id);
             refuse(c, v, why, who);
             return;

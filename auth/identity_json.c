@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "auth/cidr.h"
-#include "gateway/base/rfc3339.h"
 #include "auth/template.h"
 #include "auth/verifier.h"
 #include "config/wiped_json.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/rfc3339.h"
 
 #define PATH_MAX_BYTES  4096u
 #define NAME_MAX_BYTES  255u

@@ -6,28 +6,34 @@
 #include "auth/auth.h"
 #include "gateway/base/mem.h"
 
+/* The method that a way in has after the steps that were done; -1 = they are not its steps. */
+static int way_stands_at(const char *way, const struct auth_req *req)
+{
+    for (size_t step = 0; step < req->nmethods_done; step++) {
+        size_t n = strcspn(way, ",");
+        if (strlen(req->methods_done[step]) != n || memcmp(req->methods_done[step], way, n) != 0 ||
+            way[n] == '\0')
+            return -1;
+        way += n + 1;
+    }
+    return auth_method_of(way, strcspn(way, ","));
+}
+
 /*
  * Where this step leads in one way in ("publickey,password"): the bit of the method that must
  * follow, 0 when the way ends here, -1 when the step is not on it.
  */
 static int way_goes_on(const char *way, const struct auth_req *req)
 {
-    for (size_t step = 0;; step++) {
-        size_t n = strcspn(way, ",");
-        const char *want =
-            step < req->nmethods_done ? req->methods_done[step] : auth_method_names[req->method];
-        if (strlen(want) != n || memcmp(want, way, n) != 0)
-            return -1;
-        if (step == req->nmethods_done) {
-            if (way[n] == '\0')
-                return 0;
-            way += n + 1;
-            return 1 << auth_method_of(way, strcspn(way, ","));
-        }
-        if (way[n] == '\0')
-            return -1;
-        way += n + 1;
+    if (way_stands_at(way, req) != (int)req->method)
+        return -1;
+    for (size_t step = 0; step <= req->nmethods_done; step++) {
+        way += strcspn(way, ",");
+        if (*way == '\0')
+            return 0;
+        way++;
     }
+    return 1 << auth_method_of(way, strcspn(way, ","));
 }
 
 static void set_next_methods(struct identity *id, unsigned mask)
@@ -80,6 +86,17 @@ static int64_t now_s(void)
     struct timespec ts;
     clock_gettime(CLOCK_REALTIME, &ts);
     return ts.tv_sec;
+}
+
+unsigned judge_step(const struct identity *id, const struct auth_req *req)
+{
+    unsigned mask = 0;
+    for (size_t i = 0; i < id->nmethods; i++) {
+        int method = way_stands_at(id->methods[i], req);
+        if (method >= 0)
+            mask |= 1u << method;
+    }
+    return mask;
 }
 
 enum auth_verdict judge_accept(struct identity *id, const struct auth_req *req, unsigned offered,

@@ -14,6 +14,8 @@
  */
 enum auth_verdict judge_accept(struct identity *id, const struct auth_req *req, unsigned offered,
                                const char **why);
+/* Methods (1 << enum auth_method) that the user's ways in have at this step. */
+unsigned judge_step(const struct identity *id, const struct auth_req *req);
 /* Can every way in of the identity be gone, with these methods? Errors: GW_CONFIG with *msg. */
 enum gw_err judge_ways(const struct identity *id, unsigned offered, struct gw_errmsg *msg);
 

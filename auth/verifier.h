@@ -101,6 +101,9 @@ struct auth_res {
      * this verifier hashes nothing. */
     bool hashed;
     const char *decoy;
+    /* Of the chain. AUTH_REJECT of a key that is right but not its turn: the methods of this step
+     * (1 << enum auth_method), for the client to go on with. */
+    unsigned methods;
     /* Of the chain: everybody that was asked, in turn. */
     const struct auth_said *said;
     size_t nsaid;

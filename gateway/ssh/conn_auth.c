@@ -37,16 +37,29 @@ static unsigned method_bit(const char *name)
     return 0;
 }
 
+/* What is on offer from now on, and what refusals tell the client to go on with. */
+static void offer(struct conn *c, unsigned bits)
+{
+    c->login->allowed = bits;
+    ssh_set_auth_methods(c->ssh, (int)bits);
+}
+
+static void offer_all(struct conn *c)
+{
+    const struct opt_strs *names = &c->settings->auth.methods;
+    unsigned bits = 0;
+    for (size_t i = 0; i < names->n; i++)
+        bits |= method_bit(names->v[i]);
+    offer(c, bits);
+}
+
 void conn_auth_start(struct conn *c)
 {
-    struct conn_login *in = c->login = mem_zalloc(sizeof *in);
-    const struct opt_strs *names = &c->settings->auth.methods;
-    for (size_t i = 0; i < names->n; i++)
-        in->allowed |= method_bit(names->v[i]);
+    c->login = mem_zalloc(sizeof *c->login);
+    offer_all(c);
     /* libssh sends no refusal at all when its list is empty. */
-    if (in->allowed == 0)
+    if (c->login->allowed == 0)
         conn_end(c, "no method of login is configured", true);
-    ssh_set_auth_methods(c->ssh, (int)in->allowed);
 }
 
 void conn_auth_free(struct conn *c)
@@ -193,10 +206,9 @@ static void next_step(struct conn *c, const struct identity *id)
     }
     LOG_EVENT(LOG_LVL_INFO, &c->log, "login_step",
               log_str("method", auth_method_names[in->method]));
-    in->allowed = rest;
+    offer(c, rest);
     ssh_message m = in->held;
     in->held = NULL;
-    ssh_set_auth_methods(c->ssh, (int)rest);
     (void)ssh_message_auth_set_methods(m, (int)rest);
     (void)ssh_message_auth_reply_success(m, 1);
     release(in, m);
@@ -222,6 +234,18 @@ static void ask(struct conn *c, const struct auth_res *res)
                                                (unsigned)res->nprompts, prompts, echo);
     release(in, m);
     conn_set_state(c, CONN_LOGIN);
+}
+
+/* OpenSSH gives up a method whose keys were all refused: told at once that it is not their turn, it
+ * comes back to them. */
+static void offer_instead(struct conn *c, unsigned mask)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (mask & 1u << methods[i].method)
+            bits |= (unsigned)methods[i].bit;
+    if (bits != 0)
+        offer(c, bits);
 }
 
 /* People type their password where the name goes: a name that nobody knows may be one. */
@@ -254,6 +278,7 @@ static void on_verified(void *arg, struct auth_res *res)
             let_in(c, res);
         } else {
             mask_unknown(c, res);
+            offer_instead(c, res->methods);
             /* A query guesses no secret: an agent with five keys need not wait five seconds. */
             refuse(c, method, res->why, res->verifier, !in->query);
         }
@@ -392,7 +417,7 @@ static bool take_user(struct conn *c)
         conn_end(c, "the user changed between the steps of a login", true);
         return false;
     }
-    forget_question(c->login);
+    offer_all(c);
     mem_free(c->user);
     c->user = mem_strdup(user);
     c->log_user.value = c->user;

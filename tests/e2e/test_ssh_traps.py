@@ -15,11 +15,10 @@ import time
 import paramiko
 import pytest
 from paramiko.common import MSG_DISCONNECT, MSG_IGNORE, MSG_SERVICE_REQUEST, MSG_USERAUTH_REQUEST
-from paramiko.message import Message
 
 from clients import NO_KNOWN_HOSTS
 from gateway import PASSWORD, PATIENCE, SANITIZED, run, wait_for
-from raw import read_all, session, write_all
+from raw import connected, key_of, message, read_all, session, write_all
 
 SOON = 5 if SANITIZED else 2  # seconds: what is not delayed takes far less
 MEMORY = {"memory": {"type": "memory"}}
@@ -32,29 +31,6 @@ def gateway(postern):
 
 
 @contextlib.contextmanager
-def connected(gateway, host="127.0.0.1", buffers=0, **more):
-    """A transport after the key exchange, before the login. buffers: of the client's socket, in bytes."""
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    if buffers:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffers)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffers)
-    sock.settimeout(PATIENCE)
-    sock.connect((host, gateway.port))
-    transport = paramiko.Transport(sock, **more)
-    transport.daemon = True
-    try:
-        transport.start_client(timeout=PATIENCE)
-        transport.auth_timeout = PATIENCE
-        yield transport
-    finally:
-        transport.close()
-
-
-def key_of(path):
-    return paramiko.Ed25519Key.from_private_key_file(str(path))
-
-
-@contextlib.contextmanager
 def logged_in(gateway, **more):
     with connected(gateway, **more) as transport:
         transport.auth_publickey("alice", key_of(gateway.keys.user))
@@ -62,19 +38,6 @@ def logged_in(gateway, **more):
         transport._sanitize_packet_size = lambda size: 1 << 15 if size is None else size
         transport._sanitize_window_size = lambda size: 1 << 21 if size is None else size
         yield transport
-
-
-def message(number, *parts):
-    m = Message()
-    m.add_byte(bytes([number]))
-    for part in parts:
-        if isinstance(part, bool):
-            m.add_boolean(part)
-        elif isinstance(part, int):
-            m.add_int(part)
-        else:
-            m.add_string(part)
-    return m
 
 
 def send_until_blocked(transport, m, count, seconds):

@@ -161,6 +161,21 @@ static void test_methods(void **state)
     }
 }
 
+/* What a client whose key is right is told to go on with. */
+static void test_step(void **state)
+{
+    (void)state;
+    static const char *const done[] = {"publickey", "publickey", "publickey"};
+    struct identity *id = identity("{\"methods\":[\"password,publickey\",\"publickey,password\","
+                                   "\"publickey,publickey,keyboard-interactive\"]}");
+    static const unsigned want[] = {P | K, P | K, I, 0};
+    for (size_t n = 0; n < 4; n++) {
+        struct auth_req req = {.methods_done = done, .nmethods_done = n};
+        assert_int_equal(judge_step(id, &req), want[n]);
+    }
+    identity_free(&id);
+}
+
 static void test_ways(void **state)
 {
     (void)state;
@@ -177,6 +192,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_step),
         cmocka_unit_test(test_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
