@@ -10,6 +10,7 @@
 #include "backends/s3/s3_creds.h"
 #include "backends/s3/s3_endpoint.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/percent.h"
 
 #define OWN_HEADERS 5u /* that are signed: hash, host, date, token, and no content type */
 #define TARGET_MAX  (128u << 10)
@@ -158,7 +159,7 @@ static void put_target(const struct s3_client *c, const struct s3_req *req, stru
     gw_buf_put_text(out, c->endpoint.base);
     if (req->key != NULL) {
         gw_buf_put_u8(out, '/');
-        s3_sign_encode(gw_span_str(req->key), true, out);
+        percent_encode(gw_span_str(req->key), true, out);
     } else if (out->len == 0) {
         gw_buf_put_u8(out, '/');
     }
@@ -209,9 +210,9 @@ struct op *s3_client_start(struct s3_client *c, const struct s3_req *req, remote
 void s3_client_copy_source(const struct s3_client *c, const char *key, struct gw_buf *out)
 {
     gw_buf_put_u8(out, '/');
-    s3_sign_encode(gw_span_str(c->conf->bucket), false, out);
+    percent_encode(gw_span_str(c->conf->bucket), false, out);
     gw_buf_put_u8(out, '/');
-    s3_sign_encode(gw_span_str(key), true, out);
+    percent_encode(gw_span_str(key), true, out);
 }
 
 const struct s3_conf *s3_client_conf(const struct s3_client *c)

@@ -66,17 +66,17 @@ static void end(struct commit *c, enum gw_err err, const char *text)
 static void put(struct commit *c);
 
 /* The part that is the whole object; NULL = it is empty. */
-static struct s3_part *only_part(const struct commit *c)
+static struct part *only_part(const struct commit *c)
 {
     return c->writer->first;
 }
 
-static void md5_of(struct s3_part *p, char out[ETAG_HEX_MAX])
+static void md5_of(struct part *p, char out[ETAG_HEX_MAX])
 {
     uint8_t sum[EVP_MAX_MD_SIZE];
     unsigned len = 0;
     size_t n = 0;
-    const struct gw_span *body = p != NULL ? s3_part_body(p, &n) : NULL;
+    const struct gw_span *body = p != NULL ? part_body(p, &n) : NULL;
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     bool ok = md != NULL && EVP_DigestInit_ex(md, EVP_md5(), NULL) == 1;
     for (size_t i = 0; ok && i < n; i++)
@@ -94,10 +94,10 @@ static void put_confirmed(void *arg, const struct remote_res *res)
     c->step = NULL;
     char md5[ETAG_HEX_MAX];
     struct fs_attr attr;
-    struct s3_part *p = only_part(c);
+    struct part *p = only_part(c);
     const char *etag = res->err == GW_OK ? http_res_header(res->http, "ETag") : NULL;
     if (etag != NULL && s3_meta_attr(res->http, &attr) &&
-        attr.size == (p != NULL ? s3_part_filled(p) : 0)) {
+        attr.size == (p != NULL ? part_filled(p) : 0)) {
         md5_of(p, md5);
         if (strncmp(etag + (*etag == '"'), md5, strlen(md5)) == 0) {
             end(c, GW_OK, NULL);
@@ -138,7 +138,7 @@ static void put_done(void *arg, const struct remote_res *res)
 static void put_send(struct commit *c)
 {
     struct writer *w = c->writer;
-    struct s3_part *p = only_part(c);
+    struct part *p = only_part(c);
     size_t n = 0;
     s3_object_headers_free(&c->headers);
     s3_object_headers_init(&c->headers, w->store, w->file.key, &w->meta);
@@ -149,10 +149,10 @@ static void put_send(struct commit *c)
                          .key = w->file.key,
                          .headers = c->headers.v,
                          .nheaders = c->headers.n,
-                         .body_sha256 = p != NULL ? s3_part_hash(p) : NULL,
+                         .body_sha256 = p != NULL ? part_hash(p) : NULL,
                          .log = w->log};
     if (p != NULL)
-        req.body = s3_part_body(p, &n);
+        req.body = part_body(p, &n);
     req.nbody = n;
     c->step = s3_client_start(w->store->client, &req, put_done, c);
 }
@@ -240,9 +240,11 @@ static void advance(void *arg)
     struct commit *c = arg;
     struct writer *w = c->writer;
     c->step = NULL;
-    s3_writer_seal_last(w);
-    if (w->err != GW_OK) {
-        end(c, w->err, w->text);
+    part_writer_seal(w->parts);
+    const char *text;
+    enum gw_err err = part_writer_err(w->parts, &text);
+    if (err != GW_OK) {
+        end(c, err, text);
         return;
     }
     if (w->source_key != NULL) {
@@ -268,7 +270,7 @@ struct op *s3_write_close(struct s3_file *f, fs_done_fn *done, void *arg)
 {
     struct writer *w = s3_writer_of(f);
     struct commit *c = mem_zalloc(sizeof *c);
-    assert(list_empty(&w->waiting));
+    assert(!part_writer_waits(w->parts));
     c->op.type = &commit_type;
     c->writer = w;
     c->done = done;

@@ -5,6 +5,7 @@
 
 #include "backends/s3/s3.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/percent.h"
 
 /* The parts of a URL, pointing into it. */
 struct parts {
@@ -99,7 +100,7 @@ enum gw_err s3_endpoint_init(struct s3_endpoint *e, const struct s3_conf *conf,
         gw_buf_init(&base, 4096);
         if (path) {
             gw_buf_put_u8(&base, '/');
-            s3_sign_encode(gw_span_str(conf->bucket), false, &base);
+            percent_encode(gw_span_str(conf->bucket), false, &base);
         }
         e->base = mem_strdup(gw_buf_cstr(&base));
         gw_buf_free(&base);

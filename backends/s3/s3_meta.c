@@ -6,6 +6,7 @@
 /* Years 1-9999 in Unix seconds: what every protocol above can carry. */
 #define TIME_MIN (-62135596800LL)
 #define TIME_MAX 253402300799LL
+#define PART_MAX ((uint64_t)5 << 30)
 
 static bool skip(const char **p, char c)
 {
@@ -80,4 +81,22 @@ bool s3_meta_attr(const struct http_res *res, struct fs_attr *out)
         out->mtime_ns = out->atime_ns = ns;
     }
     return true;
+}
+
+uint64_t s3_meta_part_size(uint64_t base, uint32_t number, uint32_t max_parts)
+{
+    enum { STEPS = 5 };
+    uint32_t fifth = max_parts / STEPS > 0 ? max_parts / STEPS : 1;
+    uint32_t step = (number - 1) / fifth < STEPS ? (number - 1) / fifth : STEPS - 1;
+    uint64_t size = base << (2 * step), before = 0;
+    for (uint32_t i = 0; i < step; i++)
+        before += fifth * (base << (2 * i));
+    if (step == STEPS - 1 && before < S3_OBJECT_MAX) {
+        uint64_t rest = (S3_OBJECT_MAX - before) / fifth + 1;
+        uint64_t mib = (uint64_t)1 << 20;
+        rest = (rest + mib - 1) / mib * mib;
+        if (rest > size)
+            size = rest;
+    }
+    return size < PART_MAX ? size : PART_MAX;
 }

@@ -8,31 +8,12 @@
 #include <time.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/base/percent.h"
 
 #define DIGEST_BYTES  32u
 #define CANONICAL_MAX (256u << 10)
 
 static const char hex_lower[] = "0123456789abcdef";
-
-static bool unreserved(uint8_t c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
-void s3_sign_encode(struct gw_span raw, bool keep_slash, struct gw_buf *out)
-{
-    static const char hex_upper[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < raw.len; i++) {
-        uint8_t c = raw.ptr[i];
-        if (unreserved(c) || (c == '/' && keep_slash)) {
-            gw_buf_put_u8(out, c);
-        } else {
-            const char esc[3] = {'%', hex_upper[c >> 4], hex_upper[c & 15]};
-            gw_buf_put(out, esc, sizeof esc);
-        }
-    }
-}
 
 struct pair {
     struct gw_buf name, value;
@@ -63,9 +44,9 @@ void s3_sign_query(const struct s3_param *params, size_t n, struct gw_buf *out)
     for (size_t i = 0; i < n; i++) {
         gw_buf_init(&pairs[i].name, CANONICAL_MAX);
         gw_buf_init(&pairs[i].value, CANONICAL_MAX);
-        s3_sign_encode(gw_span_str(params[i].name), false, &pairs[i].name);
+        percent_encode(gw_span_str(params[i].name), false, &pairs[i].name);
         if (params[i].value != NULL)
-            s3_sign_encode(gw_span_str(params[i].value), false, &pairs[i].value);
+            percent_encode(gw_span_str(params[i].value), false, &pairs[i].value);
     }
     qsort(pairs, n, sizeof *pairs, pair_order);
     for (size_t i = 0; i < n; i++) {

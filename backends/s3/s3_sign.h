@@ -46,8 +46,6 @@ struct s3_sign_req {
     int64_t time_s;      /* Unix seconds */
 };
 
-/* Percent-encodes all but A-Z a-z 0-9 - . _ ~ and, with keep_slash, the slash. */
-void s3_sign_encode(struct gw_span raw, bool keep_slash, struct gw_buf *out);
 /* The canonical query: encoded, sorted by name and then value. Both signed and sent. */
 void s3_sign_query(const struct s3_param *params, size_t n, struct gw_buf *out);
 /* "20130524T000000Z". False: a time outside the years 1970-9999. */

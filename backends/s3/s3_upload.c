@@ -28,7 +28,7 @@ enum upload_state {
 
 struct sending {
     struct s3_upload *upload;
-    struct s3_part *part; /* NULL = idle */
+    struct part *part; /* NULL = idle */
     struct op *step;
 };
 
@@ -42,7 +42,7 @@ struct s3_upload {
     struct op *step;
     s3_upload_fn *moved;
     void *arg;
-    struct s3_part **parts;   /* in order */
+    struct part **parts;      /* in order */
     size_t nparts, cap, next; /* next: the first that was not sent */
     size_t stored;
     struct sending *lanes; /* upload_concurrency of them */
@@ -116,7 +116,7 @@ static void upload_free(struct s3_upload *u)
     for (size_t i = 0; i < u->store->conf->upload_concurrency; i++)
         op_cancel(&u->lanes[i].step);
     for (size_t i = 0; i < u->nparts; i++)
-        s3_part_free(&u->parts[i]);
+        part_free(&u->parts[i]);
     mem_free(u->parts);
     mem_free(u->lanes);
     gw_buf_free(&u->xml);
@@ -192,35 +192,35 @@ static void part_sent(void *arg, const struct remote_res *res)
 {
     struct sending *lane = arg;
     struct s3_upload *u = lane->upload;
-    struct s3_part *p = lane->part;
+    struct part *p = lane->part;
     lane->step = NULL;
     lane->part = NULL;
     if (res->err != GW_OK)
         fail(u, res->err == GW_NOT_FOUND ? GW_UPSTREAM : res->err, res->text);
-    else if (!s3_part_set_etag(p, http_res_header(res->http, "ETag")))
+    else if (!part_set_etag(p, http_res_header(res->http, "ETag")))
         fail(u, GW_UPSTREAM, "S3 stored a part without an ETag");
     else
         u->stored++;
-    s3_part_drop(p);
+    part_drop(p);
     send_parts(u);
     u->moved(u->arg);
 }
 
-static void send_part(struct sending *lane, struct s3_part *p)
+static void send_part(struct sending *lane, struct part *p)
 {
     struct s3_upload *u = lane->upload;
     char number[12];
-    snprintf(number, sizeof number, "%u", s3_part_number(p));
+    snprintf(number, sizeof number, "%u", part_number(p));
     const struct s3_param query[] = {{"partNumber", number}, {"uploadId", u->id}};
     size_t n;
-    const struct gw_span *body = s3_part_body(p, &n);
+    const struct gw_span *body = part_body(p, &n);
     const struct s3_req req = {.method = "PUT",
                                .key = u->key,
                                .query = query,
                                .nquery = 2,
                                .body = body,
                                .nbody = n,
-                               .body_sha256 = s3_part_hash(p),
+                               .body_sha256 = part_hash(p),
                                .log = u->log};
     lane->part = p;
     lane->step = s3_client_start(u->store->client, &req, part_sent, lane);
@@ -255,13 +255,13 @@ struct s3_upload *s3_upload_new(struct s3_store *s, const char *key,
     return u;
 }
 
-void s3_upload_add(struct s3_upload *u, struct s3_part **pp)
+void s3_upload_add(struct s3_upload *u, struct part **pp)
 {
     if (u->nparts == u->cap) {
         size_t cap = u->cap > 0 ? 2 * u->cap : 16;
-        struct s3_part **grown = mem_array(cap, sizeof(struct s3_part *));
+        struct part **grown = mem_array(cap, sizeof(struct part *));
         if (u->nparts > 0)
-            memcpy(grown, u->parts, u->nparts * sizeof(struct s3_part *));
+            memcpy(grown, u->parts, u->nparts * sizeof(struct part *));
         mem_free(u->parts);
         u->parts = grown;
         u->cap = cap;
@@ -297,7 +297,7 @@ void s3_upload_abort(struct s3_upload **up)
         u->orphan = true;
         u->log = NULL;
         for (size_t i = 0; i < u->nparts; i++)
-            s3_part_drop(u->parts[i]);
+            part_drop(u->parts[i]);
         u->next = u->nparts;
         return;
     }
@@ -327,7 +327,7 @@ static bool etag_md5(const char *etag, uint8_t out[MD5_BYTES])
     return true;
 }
 
-void s3_upload_etag(struct s3_part *const *parts, size_t n, char out[S3_UPLOAD_ETAG_MAX])
+void s3_upload_etag(struct part *const *parts, size_t n, char out[S3_UPLOAD_ETAG_MAX])
 {
     uint8_t sum[EVP_MAX_MD_SIZE], one[MD5_BYTES];
     unsigned len = 0;
@@ -335,7 +335,7 @@ void s3_upload_etag(struct s3_part *const *parts, size_t n, char out[S3_UPLOAD_E
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     bool ok = md != NULL && EVP_DigestInit_ex(md, EVP_md5(), NULL) == 1;
     for (size_t i = 0; ok && i < n; i++)
-        ok = etag_md5(s3_part_etag(parts[i]), one) && EVP_DigestUpdate(md, one, sizeof one) == 1;
+        ok = etag_md5(part_etag(parts[i]), one) && EVP_DigestUpdate(md, one, sizeof one) == 1;
     if (ok && EVP_DigestFinal_ex(md, sum, &len) == 1 && len == MD5_BYTES) {
         for (size_t i = 0; i < len; i++)
             snprintf(out + 2 * i, 3, "%02x", sum[i]);
@@ -375,7 +375,7 @@ static uint64_t upload_size(const struct s3_upload *u)
 {
     uint64_t size = 0;
     for (size_t i = 0; i < u->nparts; i++)
-        size += s3_part_filled(u->parts[i]);
+        size += part_filled(u->parts[i]);
     return size;
 }
 
@@ -450,7 +450,7 @@ static void send_complete(struct s3_upload *u)
                              "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
     for (size_t i = 0; i < u->nparts; i++)
         gw_buf_printf(&u->xml, "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag></Part>",
-                      s3_part_number(u->parts[i]), s3_part_etag(u->parts[i]));
+                      part_number(u->parts[i]), part_etag(u->parts[i]));
     gw_buf_put_text(&u->xml, "</CompleteMultipartUpload>");
     if (u->xml.failed != GW_OK)
         fail(u, u->xml.failed, NULL);

@@ -6,8 +6,8 @@
 #ifndef BACKENDS_S3_S3_UPLOAD_H
 #define BACKENDS_S3_S3_UPLOAD_H
 
+#include "backends/part.h"
 #include "backends/s3/s3.h"
-#include "backends/s3/s3_part.h"
 
 struct s3_upload;
 
@@ -36,8 +36,8 @@ typedef void s3_upload_fn(void *arg);
 struct s3_upload *s3_upload_new(struct s3_store *s, const char *key,
                                 const struct s3_object_meta *meta, const struct log_ctx *log,
                                 s3_upload_fn *moved, void *arg);
-void s3_upload_add(struct s3_upload *u, struct s3_part **pp); /* Takes *pp; in order */
-size_t s3_upload_unsent(const struct s3_upload *u);           /* parts that are not stored yet */
+void s3_upload_add(struct s3_upload *u, struct part **pp); /* Takes *pp; in order */
+size_t s3_upload_unsent(const struct s3_upload *u);        /* parts that are not stored yet */
 /* What has failed, and its words; it sticks. */
 enum gw_err s3_upload_err(const struct s3_upload *u, const char **text);
 const struct s3_object_meta *s3_upload_meta(const struct s3_upload *u);
@@ -55,6 +55,6 @@ void s3_upload_abort(struct s3_upload **up);
 /* The ETag that S3 gives an object of these parts: the MD5 of their MD5s, "-" and their number; ""
  * when their ETags are no MD5s. */
 #define S3_UPLOAD_ETAG_MAX 48u
-void s3_upload_etag(struct s3_part *const *parts, size_t n, char out[S3_UPLOAD_ETAG_MAX]);
+void s3_upload_etag(struct part *const *parts, size_t n, char out[S3_UPLOAD_ETAG_MAX]);
 
 #endif

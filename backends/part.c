@@ -1,4 +1,4 @@
-#include "backends/s3/s3_part.h"
+#include "backends/part.h"
 
 #include <assert.h>
 #include <openssl/evp.h>
@@ -10,7 +10,6 @@
 #define CHUNK_MIN    ((size_t)64 * 1024)
 #define CHUNK_MAX    ((size_t)4 * 1024 * 1024)
 #define CHUNKS       128u /* a part is made of about so many */
-#define PART_MAX     ((uint64_t)5 << 30)
 #define EXTENTS_MAX  256u
 #define ETAG_MAX     200u
 #define HASH_HEX_MAX 65u
@@ -20,7 +19,7 @@ struct extent {
     size_t from, to;
 };
 
-struct s3_part {
+struct part {
     struct budget *budget;
     size_t reserved;
     uint32_t number;
@@ -39,28 +38,10 @@ struct s3_part {
     char *etag;
 };
 
-uint64_t s3_part_size(uint64_t base, uint32_t number, uint32_t max_parts)
+struct part *part_new(struct budget *b, uint32_t number, uint64_t off, size_t size, size_t reserved,
+                      bool hash)
 {
-    enum { STEPS = 5 };
-    uint32_t fifth = max_parts / STEPS > 0 ? max_parts / STEPS : 1;
-    uint32_t step = (number - 1) / fifth < STEPS ? (number - 1) / fifth : STEPS - 1;
-    uint64_t size = base << (2 * step), before = 0;
-    for (uint32_t i = 0; i < step; i++)
-        before += fifth * (base << (2 * i));
-    if (step == STEPS - 1 && before < S3_OBJECT_MAX) {
-        uint64_t rest = (S3_OBJECT_MAX - before) / fifth + 1;
-        uint64_t mib = (uint64_t)1 << 20;
-        rest = (rest + mib - 1) / mib * mib;
-        if (rest > size)
-            size = rest;
-    }
-    return size < PART_MAX ? size : PART_MAX;
-}
-
-struct s3_part *s3_part_new(struct budget *b, uint32_t number, uint64_t off, size_t size,
-                            size_t reserved, bool hash)
-{
-    struct s3_part *p = mem_zalloc(sizeof *p);
+    struct part *p = mem_zalloc(sizeof *p);
     p->budget = b;
     p->reserved = reserved;
     p->number = number;
@@ -80,7 +61,7 @@ struct s3_part *s3_part_new(struct budget *b, uint32_t number, uint64_t off, siz
     return p;
 }
 
-void s3_part_drop(struct s3_part *p)
+void part_drop(struct part *p)
 {
     for (size_t i = 0; p->chunks != NULL && i < p->nchunks; i++)
         mem_free(p->chunks[i]);
@@ -98,32 +79,32 @@ void s3_part_drop(struct s3_part *p)
     p->reserved = 0;
 }
 
-void s3_part_free(struct s3_part **pp)
+void part_free(struct part **pp)
 {
-    struct s3_part *p = *pp;
+    struct part *p = *pp;
     *pp = NULL;
     if (p == NULL)
         return;
-    s3_part_drop(p);
+    part_drop(p);
     mem_free(p->etag);
     mem_free(p);
 }
 
-void s3_part_grow(struct s3_part *p, size_t reserved)
+void part_grow(struct part *p, size_t reserved)
 {
     if (p->reserved > 0)
         budget_give(p->budget, p->reserved);
     p->reserved = reserved;
 }
 
-size_t s3_part_reserved(const struct s3_part *p)
+size_t part_reserved(const struct part *p)
 {
     return p->reserved;
 }
 
 /* The chunk that holds `at`, with room up to `end` of it; NULL when there is no memory. The first
  * one grows by doubling: most files are small. */
-static uint8_t *chunk_for(struct s3_part *p, size_t i, size_t end)
+static uint8_t *chunk_for(struct part *p, size_t i, size_t end)
 {
     if (i > 0 || p->first_cap == p->chunk_size) {
         if (p->chunks[i] == NULL)
@@ -145,7 +126,7 @@ static uint8_t *chunk_for(struct s3_part *p, size_t i, size_t end)
     return p->chunks[0];
 }
 
-static enum gw_err copy_in(struct s3_part *p, size_t at, struct gw_span data)
+static enum gw_err copy_in(struct part *p, size_t at, struct gw_span data)
 {
     while (data.len > 0) {
         size_t i = at / p->chunk_size, in = at % p->chunk_size;
@@ -162,7 +143,7 @@ static enum gw_err copy_in(struct s3_part *p, size_t at, struct gw_span data)
 }
 
 /* Notes [from, to) behind the hole and joins what touches. False: too many pieces. */
-static bool note_extent(struct s3_part *p, size_t from, size_t to)
+static bool note_extent(struct part *p, size_t from, size_t to)
 {
     if (p->extents == NULL)
         p->extents = mem_array(EXTENTS_MAX, sizeof *p->extents);
@@ -185,7 +166,7 @@ static bool note_extent(struct s3_part *p, size_t from, size_t to)
     return true;
 }
 
-static void hash_filled(struct s3_part *p)
+static void hash_filled(struct part *p)
 {
     while (p->md != NULL && p->hashed < p->filled) {
         size_t i = p->hashed / p->chunk_size, in = p->hashed % p->chunk_size;
@@ -200,7 +181,7 @@ static void hash_filled(struct s3_part *p)
     }
 }
 
-enum gw_err s3_part_put(struct s3_part *p, size_t at, struct gw_span data)
+enum gw_err part_put(struct part *p, size_t at, struct gw_span data)
 {
     size_t end = at + data.len;
     assert(end <= p->reserved && end <= p->size && p->chunks != NULL);
@@ -224,32 +205,32 @@ enum gw_err s3_part_put(struct s3_part *p, size_t at, struct gw_span data)
     return GW_OK;
 }
 
-uint32_t s3_part_number(const struct s3_part *p)
+uint32_t part_number(const struct part *p)
 {
     return p->number;
 }
 
-uint64_t s3_part_off(const struct s3_part *p)
+uint64_t part_off(const struct part *p)
 {
     return p->off;
 }
 
-size_t s3_part_full(const struct s3_part *p)
+size_t part_full(const struct part *p)
 {
     return p->size;
 }
 
-size_t s3_part_filled(const struct s3_part *p)
+size_t part_filled(const struct part *p)
 {
     return p->filled;
 }
 
-size_t s3_part_end(const struct s3_part *p)
+size_t part_end(const struct part *p)
 {
     return p->nextents > 0 ? p->extents[p->nextents - 1].to : p->filled;
 }
 
-const struct gw_span *s3_part_body(struct s3_part *p, size_t *n)
+const struct gw_span *part_body(struct part *p, size_t *n)
 {
     size_t count = (p->filled + p->chunk_size - 1) / p->chunk_size;
     mem_free(p->body);
@@ -262,7 +243,7 @@ const struct gw_span *s3_part_body(struct s3_part *p, size_t *n)
     return p->body;
 }
 
-const char *s3_part_hash(struct s3_part *p)
+const char *part_hash(struct part *p)
 {
     if (p->hash[0] != '\0')
         return p->hash;
@@ -275,7 +256,7 @@ const char *s3_part_hash(struct s3_part *p)
     return p->hash;
 }
 
-bool s3_part_set_etag(struct s3_part *p, const char *etag)
+bool part_set_etag(struct part *p, const char *etag)
 {
     if (etag == NULL || etag[0] == '\0' || strlen(etag) > ETAG_MAX ||
         etag[strcspn(etag, "<>&\r\n")] != '\0')
@@ -285,7 +266,7 @@ bool s3_part_set_etag(struct s3_part *p, const char *etag)
     return true;
 }
 
-const char *s3_part_etag(const struct s3_part *p)
+const char *part_etag(const struct part *p)
 {
     return p->etag;
 }
