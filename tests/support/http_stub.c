@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ struct http_stub {
     pthread_cond_t changed;
     struct list conns;
     unsigned accepted;
+    unsigned last_peer; /* the port of the client accepted last */
     bool stopping;
 };
 
@@ -41,6 +43,7 @@ struct http_stub_conn {
     int fd;
     unsigned serial;
     bool ended; /* its thread may be joined */
+    bool idle;  /* between two requests, nothing of the next one is taken from the socket */
     uint8_t in[16 * 1024];
     size_t at, have;
 };
@@ -124,9 +127,31 @@ bool http_stub_header(const struct http_stub_req *req, const char *name, char *o
     return false;
 }
 
+static void set_idle(struct http_stub_conn *c, bool idle)
+{
+    pthread_mutex_lock(&c->stub->lock);
+    c->idle = idle;
+    pthread_cond_broadcast(&c->stub->changed);
+    pthread_mutex_unlock(&c->stub->lock);
+}
+
+/* Leaves the bytes in the socket until c is marked busy, so that http_stub_settle() sees them in
+ * one place or the other. */
+static void await_request(struct http_stub_conn *c)
+{
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+    if (c->at < c->have)
+        return;
+    set_idle(c, true);
+    while (poll(&p, 1, -1) < 0 && errno == EINTR)
+        continue;
+    set_idle(c, false);
+}
+
 static bool serve_one(struct http_stub_conn *c, char *head)
 {
     struct http_stub *s = c->stub;
+    await_request(c);
     if (!read_head(c, head, HEAD_MAX))
         return false;
     struct http_stub_req req = {.head = head, .connection = c->serial};
@@ -193,7 +218,9 @@ static void *accept_main(void *arg)
 {
     struct http_stub *s = arg;
     for (;;) {
-        int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
+        struct sockaddr_in peer = {0};
+        socklen_t len = sizeof peer;
+        int fd = accept4(s->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
         pthread_mutex_lock(&s->lock);
         if (s->stopping) {
             pthread_mutex_unlock(&s->lock);
@@ -211,6 +238,8 @@ static void *accept_main(void *arg)
             c->serial = s->accepted++;
             list_push(&s->conns, &c->node);
             pthread_create(&c->thread, NULL, conn_main, c);
+            s->last_peer = ntohs(peer.sin_port);
+            pthread_cond_broadcast(&s->changed);
         }
         pthread_mutex_unlock(&s->lock);
     }
@@ -272,6 +301,42 @@ void http_stub_stop(struct http_stub **sp)
 unsigned http_stub_port(const struct http_stub *s)
 {
     return s->port;
+}
+
+/* Under the lock. */
+static bool settled(struct http_stub *s)
+{
+    LIST_EACH(it, &s->conns)
+    {
+        struct http_stub_conn *c = LIST_ENTRY(it, struct http_stub_conn, node);
+        int waiting = 0;
+        if (c->ended)
+            continue;
+        if (!c->idle || ioctl(c->fd, FIONREAD, &waiting) != 0 || waiting > 0)
+            return false;
+    }
+    return true;
+}
+
+void http_stub_settle(struct http_stub *s)
+{
+    /* Connections are accepted in order: behind this one there is none that was made before. */
+    struct sockaddr_in sa = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t)s->port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int rc = connect(fd, (struct sockaddr *)&sa, sizeof sa);
+    socklen_t len = sizeof sa;
+    rc |= getsockname(fd, (struct sockaddr *)&sa, &len);
+    assert(rc == 0);
+    (void)rc;
+    pthread_mutex_lock(&s->lock);
+    while (s->last_peer != ntohs(sa.sin_port))
+        pthread_cond_wait(&s->changed, &s->lock);
+    while (!settled(s))
+        pthread_cond_wait(&s->changed, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+    close(fd);
 }
 
 unsigned http_stub_connections(struct http_stub *s)

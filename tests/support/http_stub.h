@@ -32,6 +32,9 @@ struct http_stub *http_stub_start(http_stub_fn *fn, http_stub_head_fn *head, voi
 void http_stub_stop(struct http_stub **sp); /* ends all connections and joins all threads */
 unsigned http_stub_port(const struct http_stub *s);
 unsigned http_stub_connections(struct http_stub *s); /* how many were accepted so far */
+/* Waits until all that clients have sent is dealt with: what a cancelled request has left in a
+ * socket is done before this returns, and not during the test's next row. */
+void http_stub_settle(struct http_stub *s);
 
 /* For handlers. False: the peer or the test is gone. */
 bool http_stub_send(struct http_stub_conn *c, const void *p, size_t n);

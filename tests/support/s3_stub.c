@@ -530,6 +530,11 @@ void s3_stub_stop(struct s3_stub **sp)
     mem_free(s);
 }
 
+void s3_stub_settle(struct s3_stub *s)
+{
+    http_stub_settle(s->http);
+}
+
 unsigned s3_stub_port(const struct s3_stub *s)
 {
     return http_stub_port(s->http);

@@ -33,6 +33,7 @@ struct s3_stub;
 struct s3_stub *s3_stub_start(void);
 void s3_stub_stop(struct s3_stub **sp);
 unsigned s3_stub_port(const struct s3_stub *s);
+void s3_stub_settle(struct s3_stub *s); /* http_stub_settle() */
 
 /* The next `times` requests with this method whose target holds `part` (NULL: whose target does not
  * hold "uploadId") meet the fault, after `skip` that do not. One rule at a time. */
