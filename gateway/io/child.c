@@ -28,8 +28,8 @@ struct child {
     uv_shutdown_t end_of_input;
     struct child_stderr *err;
     struct op *grace;
-    unsigned handles; /* not closed */
-    bool reaped;
+    unsigned handles;  /* not closed */
+    bool told, reaped; /* got its TERM */
     char room[READ_BYTES];
 };
 
@@ -208,6 +208,7 @@ static enum gw_err cannot(const char *path, int why, struct gw_errmsg *msg)
 {
     enum gw_err err = why == EAGAIN || why == EMFILE || why == ENFILE ? GW_BUSY
                       : why == EACCES || why == ENOEXEC               ? GW_DENIED
+                      : why == E2BIG                                  ? GW_TOO_LARGE
                       : why == ENOENT || why == ENOTDIR               ? GW_NOT_FOUND
                                                                       : GW_IO;
     char text[128];
@@ -307,26 +308,54 @@ void child_close_input(struct child *c)
         close_once(&c->in);
 }
 
+static void tell(struct child *c);
+
 static void grace_over(void *arg)
 {
     struct child *c = arg;
     c->grace = NULL;
-    (void)kill(-c->pid, SIGKILL);
+    if (c->told)
+        (void)kill(-c->pid, SIGKILL);
+    else
+        tell(c);
 }
 
-void child_free(struct child **cp)
+static void tell(struct child *c)
+{
+    c->told = true;
+    (void)kill(-c->pid, SIGTERM);
+    c->grace = deadline_start(c->loop, CHILD_GRACE_MS, grace_over, c);
+}
+
+/* It runs on as an orphan, or is over. */
+static struct child *orphan(struct child **cp)
 {
     struct child *c = *cp;
     *cp = NULL;
     if (c == NULL)
-        return;
+        return NULL;
     c->fns = NULL;
-    if (c->reaped) {
-        maybe_free(c);
+    if (!c->reaped)
+        return c;
+    maybe_free(c);
+    return NULL;
+}
+
+void child_free(struct child **cp)
+{
+    struct child *c = orphan(cp);
+    if (c == NULL)
         return;
-    }
-    (void)kill(-c->pid, SIGTERM);
-    c->grace = deadline_start(c->loop, CHILD_GRACE_MS, grace_over, c);
+    tell(c);
     close_once(&c->in);
     close_once(&c->out);
+}
+
+void child_leave(struct child **cp)
+{
+    struct child *c = orphan(cp);
+    if (c == NULL)
+        return;
+    c->grace = deadline_start(c->loop, CHILD_GRACE_MS, grace_over, c);
+    close_once(&c->in);
 }

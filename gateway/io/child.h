@@ -40,7 +40,8 @@ struct child_fns {
 /*
  * argv[0] is the path of the program (PATH is not searched), env the whole environment; both end in
  * NULL. Borrows argv and env until it returns, fns for the child's life.
- * Errors: GW_NOT_FOUND, GW_DENIED, GW_BUSY (processes or descriptors have run out), GW_IO; *msg.
+ * Errors: GW_NOT_FOUND, GW_DENIED, GW_BUSY (processes or descriptors have run out), GW_TOO_LARGE
+ * (argv and env), GW_IO; *msg.
  */
 enum gw_err child_start(struct loop *l, const char *const *argv, const char *const *env,
                         const struct child_fns *fns, void *arg, struct child **out,
@@ -53,5 +54,8 @@ enum gw_err child_write(struct child *c, struct gw_span bytes);
 void child_close_input(struct child *c);
 /* Without a callback: what still runs gets TERM, and KILL after CHILD_GRACE_MS. NULL-safe. */
 void child_free(struct child **cp);
+/* The same for a program that has done its work: its stdin ends, and it has CHILD_GRACE_MS to end
+ * by itself first. */
+void child_leave(struct child **cp);
 
 #endif

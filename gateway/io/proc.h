@@ -31,8 +31,9 @@ typedef void proc_done_fn(void *arg, const struct proc_res *res);
 /*
  * Borrows *req until it returns. GW_OK: it ended by itself, with any exit code; whether it read its
  * stdin makes no difference. Errors: GW_NOT_FOUND, GW_DENIED, GW_BUSY, GW_IO: it could not be
- * started; GW_TIMEOUT; GW_TOO_LARGE: it wrote more than max_out; GW_UPSTREAM: a signal killed it.
- * A program that is still there when done is called, or after a cancel, is ended (child_free()).
+ * started; GW_TIMEOUT; GW_TOO_LARGE: it wrote more than max_out, or argv and env are too long;
+ * GW_UPSTREAM: a signal killed it. A program that is still there when done is called, or after a
+ * cancel, is ended (child_free()).
  */
 struct op *proc_start(struct loop *l, const struct proc_req *req, proc_done_fn *done, void *arg);
 
