@@ -11,10 +11,12 @@
 #include "auth/judge.h"
 #include "auth/passwd.h"
 #include "auth/verifier_file.h"
+#include "auth/verifier_program.h"
 #include "gateway/base/mem.h"
 
 static const struct verifier_kind *const kinds[] = {
     &verifier_file_kind,
+    &verifier_program_kind,
 };
 enum { NKINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -55,7 +57,7 @@ struct check {
 };
 
 static struct opt_kind opt_rows[NKINDS];
-static const char *const later[] = {"http", "program", NULL};
+static const char *const later[] = {"http", NULL};
 static const struct opt_kinds opt_table = {opt_rows, NKINDS, later};
 
 static void fill_opt_rows(void)
