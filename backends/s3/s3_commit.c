@@ -27,6 +27,7 @@ struct commit {
     struct writer *writer;
     enum commit_state state;
     struct op *step;
+    char etag[S3_ETAG_MAX]; /* of what the upload has become; "" = not known */
     struct s3_object_headers headers;
     enum gw_err put_err; /* what PutObject said */
     char put_text[FS_TEXT_MAX];
@@ -203,8 +204,10 @@ static void complete_done(void *arg, const struct fs_res *res)
         return;
     }
     c->state = COMMIT_MTIME;
+    /* Whoever has stored another object there meanwhile keeps its time. */
     const struct s3_copy_args args = {.from = w->file.key,
                                       .to = w->file.key,
+                                      .etag = c->etag[0] != '\0' ? c->etag : NULL,
                                       .set_mtime = true,
                                       .mtime_s = w->meta.mtime_s,
                                       .mtime_ns = w->meta.mtime_ns,
@@ -262,7 +265,7 @@ static void advance(void *arg)
         put(c);
     } else if (s3_upload_unsent(w->upload) == 0) {
         c->state = mtime_is_late(w) ? COMMIT_MTIME : COMMIT_COMPLETE;
-        c->step = s3_upload_complete(&w->upload, w->exclusive, complete_done, c);
+        c->step = s3_upload_complete(&w->upload, w->exclusive, c->etag, complete_done, c);
     }
 }
 

@@ -55,6 +55,7 @@ struct s3_upload {
     struct gw_span xml_span;
     fs_done_fn *done; /* NULL = nobody waits */
     void *done_arg;
+    char *etag; /* the caller's room; NULL likewise */
 };
 
 static void send_parts(struct s3_upload *u);
@@ -348,6 +349,7 @@ static void complete_cancel(struct op *op)
 {
     struct s3_upload *u = (struct s3_upload *)(void *)op;
     u->done = NULL;
+    u->etag = NULL;
     u->orphan = true;
     u->log = NULL;
     if (u->state != UPLOAD_COMPLETING && u->state != UPLOAD_CONFIRMING)
@@ -398,14 +400,27 @@ static bool is_ours(const struct s3_upload *u, const struct remote_res *res)
     return strstr(etag, number) != NULL;
 }
 
+/* There are servers that leave the quotes out of their XML. */
+static void tell_etag(struct s3_upload *u, const char *etag)
+{
+    if (u->etag == NULL || etag == NULL || etag[0] == '\0')
+        return;
+    const char *quote = etag[0] == '"' ? "" : "\"";
+    int n = snprintf(u->etag, S3_ETAG_MAX, "%s%s%s", quote, etag, quote);
+    if (n < 0 || (size_t)n >= S3_ETAG_MAX)
+        u->etag[0] = '\0';
+}
+
 static void confirmed(void *arg, const struct remote_res *res)
 {
     struct s3_upload *u = arg;
     u->step = NULL;
-    if (res->err == GW_OK && is_ours(u, res))
+    if (res->err == GW_OK && is_ours(u, res)) {
+        tell_etag(u, http_res_header(res->http, "ETag"));
         complete_end(u, GW_OK, NULL);
-    else
+    } else {
         complete_end(u, u->err, u->text);
+    }
 }
 
 static void completed(void *arg, const struct remote_res *res)
@@ -415,6 +430,7 @@ static void completed(void *arg, const struct remote_res *res)
     struct s3_xml_head head = {0};
     if (res->err == GW_OK) {
         if (s3_xml_parse(S3_XML_COMPLETE, res->body, NULL, NULL, &head) == GW_OK) {
+            tell_etag(u, head.etag);
             s3_xml_head_free(&head);
             complete_end(u, GW_OK, NULL);
             return;
@@ -482,13 +498,16 @@ static void looked(void *arg, const struct remote_res *res)
         complete_end(u, res->err, res->text);
 }
 
-struct op *s3_upload_complete(struct s3_upload **up, bool exclusive, fs_done_fn *done, void *arg)
+struct op *s3_upload_complete(struct s3_upload **up, bool exclusive, char etag[S3_ETAG_MAX],
+                              fs_done_fn *done, void *arg)
 {
     struct s3_upload *u = *up;
     *up = NULL;
     assert(u->state == UPLOAD_OPEN && u->err == GW_OK && u->stored == u->nparts);
     u->op.type = &complete_type;
     u->exclusive = exclusive;
+    u->etag = etag;
+    etag[0] = '\0';
     u->done = done;
     u->done_arg = arg;
     if (!exclusive) {

@@ -45,10 +45,13 @@ const struct s3_object_meta *s3_upload_meta(const struct s3_upload *u);
 /*
  * All parts are stored: makes the object. Done with GW_OK only when the server has confirmed it; an
  * answer that was lost is looked for by HEAD. Takes the upload at the call. A cancel lets a request
- * that is on its way end and cleans up after it.
+ * that is on its way end and cleans up after it. etag: S3_ETAG_MAX bytes of the caller's, good
+ * until done or a cancel, for the object's ETag with its quotes; "" = the server did not tell.
  * Errors: GW_EXISTS (exclusive), those of s3_client_start().
  */
-struct op *s3_upload_complete(struct s3_upload **up, bool exclusive, fs_done_fn *done, void *arg);
+#define S3_ETAG_MAX 256u
+struct op *s3_upload_complete(struct s3_upload **up, bool exclusive, char etag[S3_ETAG_MAX],
+                              fs_done_fn *done, void *arg);
 /* Takes it; the abort at the server goes on alone and is repeated until nothing is left. */
 void s3_upload_abort(struct s3_upload **up);
 

@@ -336,7 +336,15 @@ static bool complete(struct call *k)
     gw_buf_free(&all);
     gw_buf_free(&sums);
     upload_free(u);
-    return answer(k, "", "<CompleteMultipartUploadResult><ETag/></CompleteMultipartUploadResult>");
+    char body[256]; /* without the quotes: so do some */
+    snprintf(body, sizeof body,
+             "<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>",
+             k->s->encrypts ? "" : o->blob.etag);
+    if (k->fault == S3_STUB_OVERTAKEN) {
+        blob_set(&o->blob, "other", 5);
+        o->mtime[0] = '\0';
+    }
+    return answer(k, "", body);
 }
 
 static bool list_uploads(struct call *k)
@@ -368,8 +376,25 @@ static bool list_objects(struct call *k)
     struct gw_buf b;
     char prefix[2048] = "";
     param(k, "prefix", prefix, sizeof prefix);
+    if (k->fault == S3_STUB_EMPTY_PAGE) {
+        char body[160];
+        snprintf(body, sizeof body,
+                 "<ListBucketResult><IsTruncated>true</IsTruncated>"
+                 "<NextContinuationToken>%u</NextContinuationToken></ListBucketResult>",
+                 k->s->failed);
+        return answer(k, "", body);
+    }
+    char token[16] = "";
+    bool second = param(k, "continuation-token", token, sizeof token) && strcmp(token, "b") == 0;
     gw_buf_init(&b, 1u << 20);
-    gw_buf_put_text(&b, "<ListBucketResult><IsTruncated>false</IsTruncated>");
+    gw_buf_put_text(&b, "<ListBucketResult>");
+    if (k->fault == S3_STUB_CYCLE)
+        gw_buf_printf(&b,
+                      "<IsTruncated>true</IsTruncated>"
+                      "<NextContinuationToken>%s</NextContinuationToken>",
+                      second ? "a" : "b");
+    else
+        gw_buf_put_text(&b, "<IsTruncated>false</IsTruncated>");
     LIST_EACH(it, &k->s->objects)
     {
         const struct object *o = LIST_ENTRY(it, struct object, node);

@@ -25,6 +25,9 @@ enum s3_stub_fault {
     S3_STUB_NO_CONDITION, /* ignores If-None-Match */
     S3_STUB_LOSE_REQUEST, /* does nothing, and closes without a word */
     S3_STUB_HANG,         /* no answer while the stub lives */
+    S3_STUB_EMPTY_PAGE,   /* a listing answers with a page of nothing, and says that more follows */
+    S3_STUB_CYCLE,        /* a listing answers with its second page for the first, and so on */
+    S3_STUB_OVERTAKEN,    /* a completion is done, and then somebody stores another object there */
     S3_STUB_FAULTS
 };
 

@@ -623,6 +623,24 @@ static void test_attributes(void **state)
     }
 }
 
+/* Whoever stores another object right behind a completion keeps it as it is: the time of the upload
+ * is not written to it. */
+static void test_late_mtime_of_another(void **state)
+{
+    struct env *e = *state;
+    struct fs_file *f;
+    struct fs_attr mtime = {.set = FS_ATTR_MTIME, .mtime_s = 1234567890};
+    assert_int_equal(sync_open(e->fs, "/f", WRITE_NEW, &f), GW_OK);
+    for (uint64_t i = 0; i < 3 * MIB; i += MIB / 8)
+        assert_int_equal(write_at(f, i, MIB / 8), GW_OK);
+    assert_int_equal(set_on(f, e->loop, &mtime), GW_OK);
+    s3_stub_fail(e->stub, S3_STUB_OVERTAKEN, "POST", "uploadId", 0, 1);
+    assert_int_equal(sync_close(&f), GW_OK);
+    assert_int_equal(s3_stub_failed(e->stub), 1);
+    assert_int_equal(s3_stub_object(e->stub, "p/f", NULL), 5);
+    assert_string_equal(s3_stub_mtime(e->stub, "p/f"), "");
+}
+
 static void test_open_flags(void **state)
 {
     struct env *e = *state;
@@ -957,6 +975,7 @@ int main(void)
         STUB(test_requests),
         STUB(test_order_of_writes),
         STUB(test_attributes),
+        STUB(test_late_mtime_of_another),
         STUB(test_open_flags),
         STUB(test_many_uploads),
         STUB(test_writes_are_answered_in_order),
