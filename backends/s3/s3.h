@@ -67,6 +67,7 @@ struct s3_view {
     struct s3_store *store; /* holds a reference */
     char *prefix;           /* the store's and the view's, "" or ending in '/' */
     struct budget *budget;  /* the session's share */
+    unsigned listings;      /* folders being read, not at their end */
     bool read_only;
     const struct log_ctx *log;
 };

@@ -12,6 +12,8 @@
 #include "gateway/base/mem.h"
 
 #define BATCH_MAX 1000u
+/* Of the budget, for a listing that is not at its end: two pages with names of a usual length. */
+#define LISTING_BYTES BUDGET_SMALL
 
 struct s3_dir {
     struct fs_dir base;
@@ -25,7 +27,10 @@ struct s3_dir {
     struct s3_page next; /* being filled; complete while `next_full` */
     bool next_full, more;
     char *token;
-    int64_t now_s; /* the time of folders, of which a listing knows none */
+    struct s3_list_trail trail;
+    bool counted;    /* in view->listings */
+    size_t reserved; /* of the budget */
+    int64_t now_s;   /* the time of folders, of which a listing knows none */
     size_t hidden;
     char hidden_name[64];
     enum gw_err err; /* of a page; sticks */
@@ -41,6 +46,20 @@ struct dir_task {
     bool opens; /* owns dir until it is given */
 };
 
+/* Nothing more will be handed out: what is left is a handle that waits for its CLOSE. */
+static void give_back(struct s3_dir *d)
+{
+    s3_page_free(&d->ready);
+    s3_page_free(&d->next);
+    d->pos = 0;
+    d->next_full = false;
+    if (d->reserved > 0)
+        budget_give(d->view->budget, d->reserved);
+    d->reserved = 0;
+    d->view->listings -= d->counted;
+    d->counted = false;
+}
+
 static void dir_free(struct s3_dir *d)
 {
     op_cancel(&d->request);
@@ -48,8 +67,8 @@ static void dir_free(struct s3_dir *d)
         LOG_EVENT(LOG_LVL_WARN, d->view->log, "s3_hidden", log_str("folder", d->prefix),
                   log_u64("names", d->hidden), log_str("first", d->hidden_name),
                   log_str("msg", "keys that no path can name are not shown"));
-    s3_page_free(&d->ready);
-    s3_page_free(&d->next);
+    give_back(d);
+    s3_list_trail_free(&d->trail);
     mem_free(d->token);
     mem_free(d->key);
     mem_free(d);
@@ -134,6 +153,7 @@ static void fetch(struct s3_dir *d)
                                       .delimited = true,
                                       .max_keys = S3_LIST_PAGE,
                                       .token = d->token,
+                                      .trail = &d->trail,
                                       .log = d->view->log};
     d->since = attr_cache_now();
     d->request = s3_list_start(d->view->store, &args, on_item, on_page, d);
@@ -186,6 +206,7 @@ static void read_on(struct dir_task *r)
         enum gw_err err = d->err != GW_OK ? d->err : GW_EOF;
         char text[FS_TEXT_MAX];
         memcpy(text, d->text, sizeof text);
+        give_back(d);
         r->dir = NULL;
         s3_task_fail(&r->task, err, err != GW_EOF && text[0] != '\0' ? text : NULL);
     } else {
@@ -235,8 +256,8 @@ static void open_looked(void *arg, const struct s3_look_res *res)
         s3_task_fail(&r->task, res->err, res->text);
 }
 
-/* The first page tells whether there is such a folder; where it is empty, a look tells what else.
- */
+/* The first page with a name tells whether there is such a folder: a store may send empty ones
+ * before it. Where there is none, a look tells what else. */
 static void open_on(struct dir_task *r)
 {
     struct s3_dir *d = r->dir;
@@ -244,6 +265,9 @@ static void open_on(struct dir_task *r)
         s3_task_fail(&r->task, d->err, d->text[0] != '\0' ? d->text : NULL);
     } else if (d->next.any || strcmp(d->key, d->prefix) == 0) {
         opened(r);
+    } else if (d->more) {
+        d->waiting = r;
+        turn_page(d);
     } else {
         r->task.step =
             s3_look_start(d->view->store, d->key, S3_LOOK_ANY, d->view->log, open_looked, r);
@@ -260,6 +284,14 @@ static void page_arrived(struct s3_dir *d)
         read_on(r);
 }
 
+static void open_granted(void *arg)
+{
+    struct dir_task *r = arg;
+    r->task.step = NULL;
+    r->dir->reserved = LISTING_BYTES;
+    fetch(r->dir);
+}
+
 struct op *s3_dir_open(struct s3_view *v, const char *path, fs_done_fn *done, void *arg)
 {
     char key[S3_KEY_MAX + 2];
@@ -267,6 +299,11 @@ struct op *s3_dir_open(struct s3_view *v, const char *path, fs_done_fn *done, vo
     if (s3_view_key(v, path, key) != GW_OK || s3_look_prefix(key, prefix) != GW_OK)
         return fs_fail(v->fs.loop, GW_NOT_FOUND, "no such folder: the name is too long for S3",
                        done, arg);
+    /* Who keeps others half-read is not made to wait for them. */
+    bool taken = budget_take(v->budget, LISTING_BYTES);
+    if (!taken && v->listings > 0)
+        return fs_fail(v->fs.loop, GW_BUSY,
+                       "too many folders are open that were not read to the end", done, arg);
     struct s3_dir *d = mem_zalloc(sizeof *d);
     d->base.fs = &v->fs;
     d->view = v;
@@ -278,6 +315,11 @@ struct op *s3_dir_open(struct s3_view *v, const char *path, fs_done_fn *done, vo
     struct dir_task *r = task_new(d, 1, done, arg);
     r->opens = true;
     d->waiting = r;
-    fetch(d);
+    d->counted = true;
+    v->listings++;
+    if (taken)
+        open_granted(r);
+    else
+        r->task.step = budget_wait(v->fs.loop, v->budget, LISTING_BYTES, open_granted, r);
     return &r->task.op;
 }

@@ -9,6 +9,7 @@ struct page {
     struct op op;
     struct op *request;
     char *token;
+    struct s3_list_trail *trail;
     s3_xml_item_fn *fn;
     s3_list_done_fn *done;
     void *arg;
@@ -29,6 +30,30 @@ static void page_cancel(struct op *op)
 
 static const struct op_type page_type = {"s3_list", page_cancel};
 
+void s3_list_trail_free(struct s3_list_trail *t)
+{
+    mem_free(t->mark);
+    *t = (struct s3_list_trail){0};
+}
+
+static bool been_there(struct s3_list_trail *t, const char *token)
+{
+    if (t->mark != NULL && strcmp(t->mark, token) == 0)
+        return true;
+    if (t->steps++ == t->until) {
+        mem_free(t->mark);
+        t->mark = mem_strdup(token);
+        t->until = 2 * t->until + 1;
+    }
+    return false;
+}
+
+static bool advances(const struct page *p, const char *token)
+{
+    return token[0] != '\0' && strcmp(token, p->token) != 0 &&
+           (p->trail == NULL || !been_there(p->trail, token));
+}
+
 static void answered(void *arg, const struct remote_res *res)
 {
     struct page *p = arg;
@@ -42,8 +67,7 @@ static void answered(void *arg, const struct remote_res *res)
         if (out.err == GW_BAD_MESSAGE) {
             out.err = GW_UPSTREAM;
             out.text = "S3 answered a listing with something else";
-        } else if (out.err == GW_OK && out.truncated &&
-                   (head.token[0] == '\0' || strcmp(head.token, p->token) == 0)) {
+        } else if (out.err == GW_OK && out.truncated && !advances(p, head.token)) {
             out.err = GW_UPSTREAM;
             out.text = "S3 listing does not advance";
         }
@@ -59,6 +83,7 @@ struct op *s3_list_start(struct s3_store *s, const struct s3_list_args *args, s3
     struct page *p = mem_zalloc(sizeof *p);
     p->op.type = &page_type;
     p->token = mem_strdup(args->token != NULL ? args->token : "");
+    p->trail = args->trail;
     p->fn = fn;
     p->done = done;
     p->arg = arg;

@@ -10,7 +10,9 @@
 struct look {
     struct op op;
     struct op *head, *list;
-    struct s3_client *client;
+    struct s3_store *store;
+    struct s3_list_trail trail;
+    const struct log_ctx *log;
     char prefix[S3_KEY_MAX + 2];
     bool root;
     bool is_file;
@@ -38,12 +40,17 @@ enum gw_err s3_look_prefix(const char *key, char out[S3_KEY_MAX + 2])
     return GW_OK;
 }
 
-static void look_cancel(struct op *op)
+static void look_free(struct look *k)
 {
-    struct look *k = (struct look *)op;
     op_cancel(&k->head);
     op_cancel(&k->list);
+    s3_list_trail_free(&k->trail);
     mem_free(k);
+}
+
+static void look_cancel(struct op *op)
+{
+    look_free((struct look *)op);
 }
 
 static const struct op_type look_type = {"s3_look", look_cancel};
@@ -53,7 +60,7 @@ static void finish(struct look *k)
     op_cancel(&k->head);
     op_cancel(&k->list);
     k->done(k->arg, &k->res);
-    mem_free(k);
+    look_free(k);
 }
 
 static void keep_text(struct look *k, const char *text)
@@ -68,7 +75,8 @@ static void decide(struct look *k)
 {
     if (k->list == NULL && k->list_err == GW_OK && (k->keys > 0 || k->root)) {
         k->res.kind = FS_KIND_DIR;
-        remote_meta_attr_dir(k->time_s != 0 ? k->time_s : s3_client_now_s(k->client), &k->res.attr);
+        remote_meta_attr_dir(k->time_s != 0 ? k->time_s : s3_client_now_s(k->store->client),
+                             &k->res.attr);
     } else if (k->head != NULL || k->list != NULL) {
         return;
     } else if (k->is_file && (k->list_err == GW_OK || k->list_err == GW_DENIED)) {
@@ -108,10 +116,24 @@ static bool on_key(void *arg, const struct s3_xml_item *item)
     return true;
 }
 
+static void list_done(void *arg, const struct s3_list_res *res);
+
+static void list(struct look *k, const char *token)
+{
+    const struct s3_list_args args = {
+        .prefix = k->prefix, .max_keys = 2, .token = token, .trail = &k->trail, .log = k->log};
+    k->list = s3_list_start(k->store, &args, on_key, list_done, k);
+}
+
+/* A page may hold less than it was asked for, or nothing, and yet not be the last. */
 static void list_done(void *arg, const struct s3_list_res *res)
 {
     struct look *k = arg;
     k->list = NULL;
+    if (res->err == GW_OK && res->truncated && !k->res.filled) {
+        list(k, res->token);
+        return;
+    }
     k->list_err = res->err;
     if (res->err != GW_OK)
         keep_text(k, res->text);
@@ -130,16 +152,15 @@ struct op *s3_look_start(struct s3_store *s, const char *key, enum s3_look_what 
 {
     struct look *k = mem_zalloc(sizeof *k);
     k->op.type = &look_type;
-    k->client = s->client;
+    k->store = s;
+    k->log = log;
     k->done = done;
     k->arg = arg;
     size_t n = strlen(key);
     k->root = n == 0 || key[n - 1] == '/';
     bool may_be_folder = s3_look_prefix(key, k->prefix) == GW_OK;
-    if (may_be_folder) {
-        const struct s3_list_args args = {.prefix = k->prefix, .max_keys = 2, .log = log};
-        k->list = s3_list_start(s, &args, on_key, list_done, k);
-    }
+    if (may_be_folder)
+        list(k, NULL);
     if (what == S3_LOOK_ANY && !k->root) {
         const struct s3_req req = {.method = "HEAD", .key = key, .log = log};
         k->head = s3_client_start(s->client, &req, head_done, k);

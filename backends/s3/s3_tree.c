@@ -38,6 +38,7 @@ struct move {
     bool filled;
     enum phase phase;
     char *token;
+    struct s3_list_trail trail;
     struct objects source, target;
     struct objects *listing; /* what the pages fill */
     size_t next;             /* how many the workers have not yet taken: they go from the end */
@@ -70,6 +71,7 @@ static void move_release(struct s3_task *t)
     objects_free(&m->source);
     objects_free(&m->target);
     mem_free(m->token);
+    s3_list_trail_free(&m->trail);
     mem_free(m->from);
     mem_free(m->to);
 }
@@ -167,6 +169,7 @@ static void list_page(struct move *m)
     const struct s3_list_args args = {.prefix = m->listing == &m->source ? m->from : m->to,
                                       .max_keys = S3_LIST_PAGE,
                                       .token = m->token,
+                                      .trail = &m->trail,
                                       .log = m->task.log};
     m->task.step = s3_list_start(m->task.store, &args, on_item, on_page, m);
 }
@@ -176,6 +179,7 @@ static void list_all(struct move *m, enum phase phase, struct objects *into)
     m->phase = phase;
     m->listing = into;
     objects_free(into);
+    s3_list_trail_free(&m->trail);
     list_page(m);
 }
 

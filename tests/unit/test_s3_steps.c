@@ -242,6 +242,83 @@ static void test_readdir_cancelled(void **state)
     }
 }
 
+/* ---- listings of odd servers ---- */
+
+/* A first page may hold nothing and still have a successor. */
+static void test_empty_page(void **state)
+{
+    struct env *e = *state;
+    char names[64];
+    static const struct {
+        unsigned pages; /* empty ones before the names */
+        const char *path;
+        enum gw_err err;
+    } rows[] = {
+        {1, "/d", GW_OK}, {3, "/d", GW_OK}, {0, "/none", GW_NOT_FOUND}, {3, "/none", GW_NOT_FOUND}};
+    struct fs_attr attr;
+    fill(e);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        s3_stub_fail(e->stub, S3_STUB_EMPTY_PAGE, "GET", "list-type", 0, rows[i].pages);
+        assert_int_equal(sync_list(e->fs, rows[i].path, 10, names, sizeof names), rows[i].err);
+        if (rows[i].err == GW_OK)
+            assert_non_null(strchr(names, 'a'));
+        s3_stub_fail(e->stub, S3_STUB_EMPTY_PAGE, "GET", "list-type", 0, rows[i].pages);
+        assert_int_equal(sync_stat(e->fs, rows[i].path, true, &attr), rows[i].err);
+    }
+}
+
+/* Tokens that come round again end a listing, of a folder and of a rename's source alike. */
+static void test_cycle(void **state)
+{
+    struct env *e = *state;
+    char names[4096];
+    const unsigned many = 60;
+    fill(e);
+    s3_stub_fail(e->stub, S3_STUB_CYCLE, "GET", "list-type", 0, many);
+    assert_int_equal(sync_list(e->fs, "/d", 10, names, sizeof names), GW_UPSTREAM);
+    assert_true(s3_stub_failed(e->stub) < 10);
+    s3_stub_fail(e->stub, S3_STUB_CYCLE, "GET", "list-type", 0, many);
+    assert_int_equal(sync_rename(e->fs, "/d", "/e", 0), GW_UPSTREAM);
+    assert_true(s3_stub_failed(e->stub) < 20);
+    s3_stub_fail(e->stub, S3_STUB_NONE, "GET", "list-type", 0, 0);
+    assert_nothing_lost(e);
+}
+
+/* Folders that are opened and not read to their end hold memory of the budget: one session gets a
+ * share of it and is told so. What is read to its end holds nothing. */
+static void test_half_read(void **state)
+{
+    enum { MOST = 300 };
+    struct env *e = *state;
+    struct fs_dir *open[MOST];
+    struct sync s;
+    size_t n = 0;
+    fill(e);
+    do {
+        s = (struct sync){0};
+        s.op = fs_opendir(e->fs, "/d", sync_done, &s);
+        if (sync_wait(e->loop, &s) == GW_OK)
+            open[n++] = s.dir;
+    } while (s.err == GW_OK && n < MOST);
+    assert_int_equal(s.err, GW_BUSY);
+    assert_non_null(strstr(s.text, "not read to the end"));
+    assert_true(n > 1 && budget_used(e->budget) <= budget_total(e->budget) / 4);
+    size_t used = budget_used(e->budget);
+    do {
+        s = (struct sync){0};
+        s.op = fs_readdir(open[0], 10, sync_done, &s);
+    } while (sync_wait(e->loop, &s) == GW_OK);
+    assert_int_equal(s.err, GW_EOF);
+    assert_true(budget_used(e->budget) < used);
+    s = (struct sync){0};
+    s.op = fs_opendir(e->fs, "/d", sync_done, &s);
+    assert_int_equal(sync_wait(e->loop, &s), GW_OK);
+    fs_closedir(&s.dir);
+    while (n > 0)
+        fs_closedir(&open[--n]);
+    assert_int_equal(budget_used(e->budget), 0);
+}
+
 /* ---- renames on bad days ---- */
 
 struct fault_row {
@@ -351,8 +428,13 @@ static void test_no_right_to_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cancelled),        cmocka_unit_test(test_readdir_cancelled),
-        cmocka_unit_test(test_rename_faults),    cmocka_unit_test(test_faults_are_not_absence),
+        cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_readdir_cancelled),
+        cmocka_unit_test(test_empty_page),
+        cmocka_unit_test(test_cycle),
+        cmocka_unit_test(test_half_read),
+        cmocka_unit_test(test_rename_faults),
+        cmocka_unit_test(test_faults_are_not_absence),
         cmocka_unit_test(test_no_right_to_list),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
