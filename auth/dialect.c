@@ -1,21 +1,16 @@
 #include "auth/dialect.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "auth/dialect_impl.h"
-#include "auth/pubkey.h"
-#include "config/wiped_json.h"
 #include "gateway/base/mem.h"
 
 static const struct dialect_type *const types[] = {
     &dialect_postern,
+    &dialect_aws,
+    &dialect_template,
 };
-const char *const dialect_names[] = {"postern", NULL};
+const char *const dialect_names[] = {"postern", "aws-transfer", "template", NULL};
 
 static const char *const request_methods[] = {"GET", "POST", "PUT", NULL};
 const char *const dialect_form_names[] = {"api-gateway", "json", NULL};
@@ -136,7 +131,7 @@ static void free_lines(char ***vp, size_t *np)
     *np = 0;
 }
 
-/* Ready for the next part: all but `part` and `carry`. */
+/* Ready for the next part: all but the private members. */
 static void ask_clear(struct dialect_ask *ask)
 {
     mem_free_secret_str(&ask->url);
@@ -152,7 +147,6 @@ static void ask_clear(struct dialect_ask *ask)
 void dialect_ask_free(struct dialect_ask *ask)
 {
     ask_clear(ask);
-    json_decref(ask->carry);
     *ask = (struct dialect_ask){.part = 0};
 }
 

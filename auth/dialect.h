@@ -67,10 +67,9 @@ struct dialect_ask {
     size_t nenv;
     struct gw_buf body; /* or stdin */
     const char *id;     /* dialect_has_ids(): what `body` carries */
-    /* private to the dialect */
-    unsigned part; /* which of the check's questions: 0 first */
+    /* private to the dialect, and kept from one question of a check to the next */
+    unsigned part; /* which of them: 0 = the first */
     char id_text[33];
-    json_t *carry; /* from one part to the next */
 };
 void dialect_ask_free(struct dialect_ask *ask); /* zero again, ready for the next check */
 

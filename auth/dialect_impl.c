@@ -1,8 +1,10 @@
 #include "auth/dialect_impl.h"
 
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "auth/pubkey.h"
@@ -28,25 +30,28 @@ static void say_no_json(struct dialect_verdict *v, json_error_t *bad)
     dialect_say(v, AUTH_FAULT, "the answer is no JSON: %s (byte %d)", bad->text, bad->position);
 }
 
-json_t *dialect_object(const struct dialect_got *got, struct dialect_verdict *v)
+json_t *dialect_json(const struct dialect_got *got, struct dialect_verdict *v)
 {
     json_error_t bad;
     if (got->body.len == 0) {
         dialect_say(v, AUTH_FAULT, "the answer is empty");
         return NULL;
     }
-    json_t *obj = json_loadb((const char *)got->body.ptr, got->body.len,
-                             JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &bad);
-    if (obj == NULL) {
+    json_t *value = json_loadb((const char *)got->body.ptr, got->body.len,
+                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &bad);
+    if (value == NULL)
         say_no_json(v, &bad);
-        return NULL;
-    }
-    if (!json_is_object(obj)) {
-        json_decref(obj);
-        dialect_say(v, AUTH_FAULT, "the answer is JSON, but no object");
-        return NULL;
-    }
-    return obj;
+    return value;
+}
+
+json_t *dialect_object(const struct dialect_got *got, struct dialect_verdict *v)
+{
+    json_t *obj = dialect_json(got, v);
+    if (obj == NULL || json_is_object(obj))
+        return obj;
+    json_decref(obj);
+    dialect_say(v, AUTH_FAULT, "the answer is JSON, but no object");
+    return NULL;
 }
 
 bool dialect_body(struct dialect_ask *ask, json_t *obj, struct dialect_verdict *v)
@@ -80,6 +85,26 @@ void dialect_header(struct dialect_ask *ask, char *line)
 void dialect_env(struct dialect_ask *ask, const char *name, const char *value)
 {
     push(&ask->env, &ask->nenv, mem_printf("%s=%s", name, value == NULL ? "" : value));
+}
+
+void dialect_make_id(struct dialect_ask *ask)
+{
+    uint8_t raw[16];
+    if (RAND_bytes(raw, sizeof raw) != 1)
+        abort();
+    for (size_t i = 0; i < sizeof raw; i++)
+        snprintf(&ask->id_text[2 * i], 3, "%02x", raw[i]);
+}
+
+enum gw_err dialect_check_home(const struct dialect *d, struct gw_errmsg *msg)
+{
+    const struct dialect_conf *c = d->conf;
+    if ((c->home_base == NULL) != (c->backend == NULL))
+        return gw_err_set(msg, GW_CONFIG, "%s: is missing: home_base and backend go together",
+                          c->home_base == NULL ? "home_base" : "backend");
+    if (c->home_base != NULL && c->home_base[0] != '/')
+        return gw_err_set(msg, GW_CONFIG, "home_base: must begin with \"/\"");
+    return GW_OK;
 }
 
 char *dialect_base64(struct gw_span bytes)

@@ -40,7 +40,7 @@ struct dialect {
     char host[65]; /* this machine's name */
 };
 
-extern const struct dialect_type dialect_postern;
+extern const struct dialect_type dialect_postern, dialect_aws, dialect_template;
 
 /* Bytes of a question: a password of 64 KiB, six for each byte as JSON may need, and the rest. */
 #define DIALECT_BODY_MAX_BYTES (512u * 1024u)
@@ -48,17 +48,22 @@ extern const struct dialect_type dialect_postern;
 /* The verdict and why; false, for a caller's return. */
 bool dialect_say(struct dialect_verdict *v, enum auth_verdict verdict, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* The answer as an object; NULL after AUTH_FAULT: empty, no JSON, cut off, no object, a key twice.
- * Gives a new reference. */
+/* The answer's value; NULL after AUTH_FAULT: empty, no JSON, cut off, a key twice. Gives a new
+ * reference. */
+json_t *dialect_json(const struct dialect_got *got, struct dialect_verdict *v);
+/* The same, of what must be an object. */
 json_t *dialect_object(const struct dialect_got *got, struct dialect_verdict *v);
 /* `obj` as one line. False after AUTH_REJECT when it is not whole: a string was not UTF-8, or it is
  * too large. Takes obj (NULL is fine). */
 bool dialect_body(struct dialect_ask *ask, json_t *obj, struct dialect_verdict *v);
 void dialect_header(struct dialect_ask *ask, char *line); /* takes line */
+void dialect_make_id(struct dialect_ask *ask);            /* random, into id_text */
 void dialect_env(struct dialect_ask *ask, const char *name, const char *value);
 /* "ssh-ed25519 AAAA...", as in authorized_keys; gives. NULL: the key is none. */
 char *dialect_key_line(const struct auth_req *req);
 char *dialect_base64(struct gw_span bytes); /* gives */
+/* home_base and backend go together. */
+enum gw_err dialect_check_home(const struct dialect *d, struct gw_errmsg *msg);
 
 /* How a public key is decided. */
 enum dialect_keys {

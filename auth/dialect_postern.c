@@ -1,9 +1,6 @@
 /*
  * postern's own dialect: docs/authentication.md is its specification. One JSON object each way.
  */
-#include <openssl/rand.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "auth/dialect_impl.h"
@@ -14,16 +11,6 @@ enum {
     TEXT_MAX_BYTES = 4096, /* of a prompt, an instruction, a reason */
     STATE_MAX_BYTES = 16384,
 };
-
-static void make_id(struct dialect_ask *ask)
-{
-    uint8_t raw[16];
-    if (RAND_bytes(raw, sizeof raw) != 1)
-        abort();
-    for (size_t i = 0; i < sizeof raw; i++)
-        snprintf(&ask->id_text[2 * i], 3, "%02x", raw[i]);
-    ask->id = ask->id_text;
-}
 
 /* Sets a string that may be absent. False: it is not UTF-8. */
 static bool set_text(json_t *obj, const char *key, const char *s)
@@ -93,7 +80,8 @@ static bool set_ends(const struct dialect *d, const struct auth_req *req, json_t
 static bool ask_postern(const struct dialect *d, const struct auth_req *req,
                         struct dialect_ask *ask, struct dialect_verdict *v)
 {
-    make_id(ask);
+    dialect_make_id(ask);
+    ask->id = ask->id_text;
     ask->method = "POST";
     json_t *obj = json_pack("{s:i, s:s, s:I, s:s, s:s}", "version", 1, "id", ask->id, "attempt",
                             (json_int_t)req->attempt, "method", auth_method_names[req->method],

@@ -8,7 +8,10 @@
 
 enum { NAME_MAX_BYTES = 128 };
 
-static const char *const late[] = {"user"};
+/* Of an identity's paths (user) and of a verifier's template (all of them). */
+static const char *const late[] = {"user",           "password",   "basic",          "public_key",
+                                   "fingerprint",    "method",     "client_address", "client_port",
+                                   "server_address", "server_port"};
 
 static bool is_late(const char *name, size_t n)
 {
