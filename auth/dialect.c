@@ -6,11 +6,10 @@
 #include "gateway/base/mem.h"
 
 static const struct dialect_type *const types[] = {
-    &dialect_postern,
-    &dialect_aws,
-    &dialect_template,
+    &dialect_postern, &dialect_sftpgo, &dialect_aws, &dialect_rclone, &dialect_template,
 };
-const char *const dialect_names[] = {"postern", "aws-transfer", "template", NULL};
+const char *const dialect_names[] = {"postern", "sftpgo",   "aws-transfer",
+                                     "rclone",  "template", NULL};
 
 static const char *const request_methods[] = {"GET", "POST", "PUT", NULL};
 const char *const dialect_form_names[] = {"api-gateway", "json", NULL};

@@ -40,7 +40,8 @@ struct dialect {
     char host[65]; /* this machine's name */
 };
 
-extern const struct dialect_type dialect_postern, dialect_aws, dialect_template;
+extern const struct dialect_type dialect_postern, dialect_sftpgo, dialect_aws, dialect_rclone,
+    dialect_template;
 
 /* Bytes of a question: a password of 64 KiB, six for each byte as JSON may need, and the rest. */
 #define DIALECT_BODY_MAX_BYTES (512u * 1024u)
