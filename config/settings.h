@@ -36,7 +36,7 @@ struct settings_limits {
     uint32_t channels_per_connection, handles_per_session, requests_in_flight;
     uint32_t memory_mb;
     uint32_t spool_mb; /* 0 = no spool */
-    uint32_t loops; /* 0 = as many as cores */
+    uint32_t loops;    /* 0 = as many as cores */
 };
 
 struct settings_host_key {

@@ -107,19 +107,25 @@ struct op *spool_open(struct spool *s, fs_done_fn *done, void *arg)
     return fs_open(s->disk, "/file", FS_READ | FS_WRITE | FS_CREATE | FS_TRUNC, &mode, done, arg);
 }
 
-bool spool_resize(struct spool *s, uint64_t from, uint64_t to)
+bool spool_resize(struct spool *s, uint64_t *held, uint64_t from, uint64_t to)
 {
+    const uint64_t quarter = s->max_bytes / 4;
     if (to <= from) {
+        *held -= from - to;
         __atomic_sub_fetch(&s->space->used, from - to, __ATOMIC_RELAXED);
         return true;
     }
     uint64_t more = to - from;
+    if (more > s->max_bytes)
+        return false;
+    uint64_t max = *held + more <= quarter ? s->max_bytes : s->max_bytes - quarter;
     uint64_t used = __atomic_load_n(&s->space->used, __ATOMIC_RELAXED);
     do {
-        if (more > s->max_bytes || used > s->max_bytes - more)
+        if (more > max || used > max - more)
             return false;
     } while (!__atomic_compare_exchange_n(&s->space->used, &used, used + more, true,
                                           __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    *held += more;
     return true;
 }
 

@@ -30,9 +30,10 @@ struct op *spool_sweep(struct spool *s, backend_done_fn *done, void *arg);
 
 /* Gives an empty file, open for reading and writing, that is only ever thrown away (fs_abort). */
 struct op *spool_open(struct spool *s, fs_done_fn *done, void *arg);
-/* A file of `from` bytes is to have `to`. False: there is no room, and nothing has changed. Less
- * always succeeds. */
-bool spool_resize(struct spool *s, uint64_t from, uint64_t to);
+/* A file of `from` bytes is to have `to`. *held is what its session has of the spool, and is kept
+ * up to date: the last quarter is for those that hold no more than that much. False: there is no
+ * room, and nothing has changed. Less always succeeds. */
+bool spool_resize(struct spool *s, uint64_t *held, uint64_t from, uint64_t to);
 uint64_t spool_max_bytes(const struct spool *s);
 
 #endif

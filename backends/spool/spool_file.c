@@ -45,9 +45,9 @@ static struct spool_file *of(struct fs_file *f)
     return (struct spool_file *)f;
 }
 
-static struct spool *spool_of(const struct spool_file *f)
+static struct spool_fs *layer_of(const struct spool_file *f)
 {
-    return ((struct spool_fs *)f->base.fs)->spool;
+    return (struct spool_fs *)f->base.fs;
 }
 
 struct spool_file *spool_file_new(struct spool_fs *fs, const char *path, uint32_t flags,
@@ -72,7 +72,7 @@ void spool_file_free(struct spool_file **fp)
     if (f == NULL)
         return;
     fs_abort(&f->disk);
-    (void)spool_resize(spool_of(f), f->size, 0);
+    (void)spool_resize(layer_of(f)->spool, &layer_of(f)->held, f->size, 0);
     mem_free(f->path);
     mem_free(f);
 }
@@ -92,12 +92,13 @@ const char *spool_file_text(enum gw_err err)
 
 bool spool_file_resize(struct spool_file *f, uint64_t size)
 {
-    if (!spool_resize(spool_of(f), f->size, size)) {
+    struct spool_fs *l = layer_of(f);
+    if (!spool_resize(l->spool, &l->held, f->size, size)) {
         char text[FS_TEXT_MAX];
         snprintf(text, sizeof text,
-                 "no room to change this file: the gateway keeps %llu MiB of such files at most "
-                 "(limits.spool_mb)",
-                 (unsigned long long)(spool_max_bytes(spool_of(f)) >> 20));
+                 "no room to change this file: the gateway keeps %llu MiB of such files for all "
+                 "its sessions (limits.spool_mb)",
+                 (unsigned long long)(spool_max_bytes(l->spool) >> 20));
         spool_file_fail(f, GW_NO_SPACE, text);
         return false;
     }

@@ -11,6 +11,7 @@ struct spool_fs {
     struct fs base;
     struct fs *inner;
     struct spool *spool; /* NULL = none */
+    uint64_t held;       /* bytes of it, by all files of this view */
 };
 
 struct spool_file {

@@ -216,9 +216,11 @@ def test_no_room(store, postern, state):
         assert "spool_mb" in status_of(lambda: one.open("/large", "r+b"))
         held = one.open("/a", "w+b")
         held.write(b"x" * 32768)
-        held.truncate(1 << 20)
-        assert "spool_mb" in status_of(lambda: two.open("/small", "r+b"))
-        assert "spool_mb" in status_of(lambda: held.truncate((1 << 20) + 1))
+        held.truncate(3 << 18)
+        assert "spool_mb" in status_of(lambda: one.open("/small", "r+b"))
+        assert "spool_mb" in status_of(lambda: held.truncate((3 << 18) + 1))
+        with two.open("/small", "r+b") as file:  # the last quarter is for others
+            file.write(b"?")
         assert status_of(lambda: close(held)) != "OK"
         with two.open("/small", "r+b") as file:
             file.write(b"!")

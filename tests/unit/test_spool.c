@@ -142,27 +142,35 @@ static void test_folder_and_sweep(void **state)
 static void test_space(void **state)
 {
     struct fixture *f = *state;
-    struct spool *a;
-    struct spool *b; /* of another loop, and of a reload that made it smaller */
-    assert_int_equal(spool_new(f->loop, f->top, 100, &f->space, &a, NULL), GW_OK);
-    assert_int_equal(spool_new(f->loop, f->top, 50, &f->space, &b, NULL), GW_OK);
+    struct spool *spools[2]; /* of two loops */
+    uint64_t held[3] = {0};  /* by three sessions: the first two on the first loop */
+    assert_int_equal(spool_new(f->loop, f->top, 100, &f->space, &spools[0], NULL), GW_OK);
+    assert_int_equal(spool_new(f->loop, f->top, 100, &f->space, &spools[1], NULL), GW_OK);
     static const struct {
-        bool small;
+        unsigned session;
         uint64_t from, to;
         bool ok;
-        uint64_t used;
+        uint64_t held, used;
     } rows[] = {
-        {false, 0, 60, true, 60},  {true, 0, 1, false, 60},    {false, 60, 100, true, 100},
-        {false, 0, 1, false, 100}, {false, 100, 30, true, 30}, {true, 0, 21, false, 30},
-        {true, 0, 20, true, 50},   {true, 20, 20, true, 50},   {false, 30, UINT64_MAX, false, 50},
-        {true, 20, 0, true, 30},   {false, 30, 0, true, 0},
+        {0, 0, 101, false, 0, 0},   {0, 0, 76, false, 0, 0}, /* the last quarter is for others */
+        {0, 0, 60, true, 60, 60},   {0, 0, 15, true, 75, 75},
+        {0, 15, 16, false, 75, 75}, {1, 0, 26, false, 0, 75},
+        {1, 0, 20, true, 20, 95},   {2, 0, 6, false, 0, 95},
+        {2, 0, 5, true, 5, 100},    {2, 5, UINT64_MAX, false, 5, 100},
+        {0, 60, 30, true, 45, 70},  {0, 30, 35, true, 50, 75},
+        {0, 35, 36, false, 50, 75}, {1, 20, 20, true, 20, 75},
+        {1, 20, 0, true, 0, 55},    {2, 5, 0, true, 0, 50},
+        {0, 35, 0, true, 15, 15},   {0, 15, 0, true, 0, 0},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
-        assert_int_equal(spool_resize(rows[i].small ? b : a, rows[i].from, rows[i].to), rows[i].ok);
+        unsigned n = rows[i].session;
+        assert_int_equal(spool_resize(spools[n / 2], &held[n], rows[i].from, rows[i].to),
+                         rows[i].ok);
+        assert_int_equal(held[n], rows[i].held);
         assert_int_equal(f->space.used, rows[i].used);
     }
-    spool_free(&a);
-    spool_free(&b);
+    spool_free(&spools[0]);
+    spool_free(&spools[1]);
 }
 
 int main(void)
