@@ -55,8 +55,12 @@ def tree(pid):
 
 def cpu_seconds(pid):
     """Used by pid, by what runs below it and by what it has reaped."""
+    return cpu_seconds_of(tree(pid))
+
+
+def cpu_seconds_of(pids):
     total = 0
-    for p in tree(pid):
+    for p in pids:
         try:
             f = pathlib.Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split()
         except OSError:
@@ -212,10 +216,11 @@ class Lab:
         return self.postern({"disk": {"type": "local", "root": str(self.store)}},
                             [{"path": "/", "backend": "disk"}], **sections)
 
-    def postern_s3(self, endpoint, bucket, **sections):
-        store = {"type": "s3", "bucket": bucket, "region": "us-east-1", "endpoint": endpoint, "path_style": True,
+    def postern_s3(self, endpoint, bucket, store=None, **sections):
+        """store: more keys of the backend."""
+        backend = {"type": "s3", "bucket": bucket, "region": "us-east-1", "endpoint": endpoint, "path_style": True,
                  "credentials": {"access_key_id": AK, "secret_access_key": SK}}
-        return self.postern({"s3": store}, [{"path": "/", "backend": "s3"}], **sections)
+        return self.postern({"s3": {**backend, **(store or {})}}, [{"path": "/", "backend": "s3"}], **sections)
 
     def sshd(self):
         """OpenSSH's own server with internal-sftp, as the user who runs this."""
@@ -265,6 +270,9 @@ class Lab:
         s3 = S3(self._radosgw["ENDPOINT"], bucket)
         s3.must("PUT")
         return s3
+
+    def radosgw_pids(self):
+        return [int(f.read_text()) for f in (self.scratch / "radosgw" / "run").glob("*.pid")]
 
     def null_s3(self):
         """Drops what is put: the gateway's own limit."""
