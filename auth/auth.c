@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/auth_cache.h"
 #include "auth/cidr.h"
 #include "auth/guard.h"
 #include "auth/judge.h"
@@ -13,6 +14,7 @@
 #include "auth/verifier_file.h"
 #include "auth/verifier_program.h"
 #include "gateway/base/mem.h"
+#include "gateway/io/loop.h"
 
 static const struct verifier_kind *const kinds[] = {
     &verifier_file_kind,
@@ -26,6 +28,7 @@ struct auth {
     unsigned offered; /* auth.methods, as a mask */
     struct guard **members;
     size_t n;
+    struct auth_cache *cache; /* a reload makes a new chain, and so empties it */
 };
 
 /*
@@ -100,6 +103,7 @@ enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, stru
         return err;
     struct auth *a = mem_zalloc(sizeof *a);
     a->settings = s;
+    a->cache = auth_cache_new();
     a->offered = auth_method_mask(s->auth.methods.v, s->auth.methods.n);
     a->env = (struct verifier_env){.loop = l, .passwd = passwd_new(l), .users = s->users};
     for (size_t i = 0; err == GW_OK && i < s->auth.verifiers.n; i++) {
@@ -143,6 +147,7 @@ void auth_free(struct auth **ap)
     for (size_t i = 0; i < a->n; i++)
         guard_free(&a->members[i]);
     mem_free(a->members);
+    auth_cache_free(&a->cache);
     passwd_free(&a->env.passwd);
     mem_free(a);
 }
@@ -238,12 +243,24 @@ static void refuse(struct check *c, enum auth_verdict verdict, const char *why, 
                             c->decoy, decoy_hashed, c);
 }
 
+static uint32_t cache_s(const struct check *c)
+{
+    return guard_common(c->a->members[c->i])->cache_s;
+}
+
 static void conclude(struct check *c, struct auth_res *res)
 {
     const char *who = guard_name(c->a->members[c->i]);
     if (res->verdict == AUTH_ACCEPT && c->req != NULL) {
         const char *why = NULL;
+        struct identity *given = cache_s(c) > 0 && res->id != NULL ? identity_copy(res->id)
+                                                                   : NULL; /* before it is judged */
         enum auth_verdict v = judge_accept(res->id, c->req, c->a->offered, &why);
+        if (v == AUTH_ACCEPT && given != NULL)
+            auth_cache_keep(c->a->cache, c->i, c->req, given, loop_now_ms(c->a->env.loop),
+                            cache_s(c));
+        else
+            identity_free(&given);
         if (v != AUTH_ACCEPT) {
             /* A password that is right must not look it; whose key is right may be told the rest.
              */
@@ -295,6 +312,23 @@ static bool asks_for(const struct guard *g, enum auth_method method)
     return only->n == 0 || (auth_method_mask(only->v, only->n) & 1u << method) != 0;
 }
 
+/* What is judged otherwise by now is asked anew: a refusal has to take its time. */
+static bool answered_before(struct check *c)
+{
+    const char *why = NULL;
+    struct auth_res res = {
+        .verdict = AUTH_ACCEPT, .verifier = guard_name(c->a->members[c->i]), .cached = true};
+    if (cache_s(c) > 0)
+        res.id = auth_cache_find(c->a->cache, c->i, c->req, loop_now_ms(c->a->env.loop));
+    if (res.id == NULL || judge_accept(res.id, c->req, c->a->offered, &why) != AUTH_ACCEPT) {
+        identity_free(&res.id);
+        return false;
+    }
+    note(c, &res);
+    finish(c, &res);
+    return true;
+}
+
 static void ask(struct check *c)
 {
     struct auth *a = c->a;
@@ -304,7 +338,8 @@ static void ask(struct check *c)
         refuse(c, AUTH_REJECT, "unknown user", NULL);
         return;
     }
-    c->asked = guard_ask(a->members[c->i], c->req, answered, c);
+    if (!answered_before(c))
+        c->asked = guard_ask(a->members[c->i], c->req, answered, c);
 }
 
 /* The prompts of the configuration, before any verifier is asked. */

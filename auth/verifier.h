@@ -91,6 +91,7 @@ struct auth_res {
     const char *why;      /* for the log, never for the client; may be NULL */
     bool down;            /* AUTH_FAULT: nobody answered; a nonsensical answer is not that */
     const char *verifier; /* which one answered */
+    bool cached;          /* it did so earlier */
     const char *instruction;
     const struct auth_prompt *prompts; /* AUTH_ASK */
     size_t nprompts;
@@ -121,6 +122,7 @@ struct verifier_env {
 struct verifier_common {
     struct opt_strs methods; /* asked for these only; none = for all */
     uint32_t timeout_ms;
+    uint32_t cache_s;            /* 0 = no cache */
     uint32_t retries;            /* GUARD_OPTIONS; 0 for kinds without them */
     struct breaker_conf breaker; /* the same */
 };
@@ -131,7 +133,14 @@ extern const char *const auth_method_list[]; /* auth_method_names, NULL-terminat
      .offset = offsetof(struct verifier_common, methods),                                          \
      .names = auth_method_list,                                                                    \
      .help = "Ask this verifier for these methods only. None: for all."},                          \
-        {.key = "cache_s", .flags = OPT_LATER},                                                    \
+        {.key = "cache_s",                                                                         \
+         .type = OPT_U32,                                                                          \
+         .offset = offsetof(struct verifier_common, cache_s),                                      \
+         .dflt = "0",                                                                              \
+         .max = 86400,                                                                             \
+         .help =                                                                                   \
+             "For so long whoever was let in is not asked about again, with the same password "    \
+             "or key from the same address. 0 = always ask."},                                     \
     {                                                                                              \
         .key = "timeout_ms", .type = OPT_U32,                                                      \
         .offset = offsetof(struct verifier_common, timeout_ms), .dflt = "5000", .min = 10,         \
