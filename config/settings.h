@@ -68,10 +68,17 @@ struct settings_keyboard_interactive {
     struct opt_list prompts; /* struct settings_prompt; none = the verifiers ask */
 };
 
+struct settings_throttle {
+    uint32_t failures, source_failures; /* both 0 = nobody is banned */
+    uint32_t window_s, ban_s;
+    struct opt_strs exempt; /* CIDR */
+};
+
 struct settings_auth {
     struct opt_strs methods; /* "publickey", "password", "keyboard-interactive" */
     uint32_t max_attempts, failure_delay_ms;
     struct settings_keyboard_interactive keyboard_interactive;
+    struct settings_throttle throttle;
     struct opt_list verifiers; /* struct opt_any; kinds from auth/auth.h */
 };
 
@@ -105,6 +112,7 @@ struct settings {
 
 /* The table of the whole file: for the generators of the schema and the documentation. */
 extern const struct opt_spec settings_table[];
+extern const struct opt_spec settings_auth_table[]; /* of `auth`: for settings_table only */
 
 /*
  * Reads, expands, checks. `path` NULL takes `text` (tests). Blocks: start and reload only.

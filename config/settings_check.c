@@ -86,6 +86,13 @@ enum gw_err settings_check_source(const void *member, struct gw_errmsg *msg)
                       "is neither an address, nor a CIDR (\"192.0.2.0/24\"), nor a host name");
 }
 
+enum gw_err settings_check_block(const void *member, struct gw_errmsg *msg)
+{
+    if (is_cidr(*(char *const *)member))
+        return GW_OK;
+    return gw_err_set(msg, GW_CONFIG, "is neither an address nor a CIDR (\"192.0.2.0/24\")");
+}
+
 enum gw_err settings_check_version(const void *member, struct gw_errmsg *msg)
 {
     const char *s = *(char *const *)member;

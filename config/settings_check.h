@@ -9,6 +9,8 @@
 enum gw_err settings_check_address(const void *member, struct gw_errmsg *msg);
 /* An address, a CIDR or a host name. member: char *const *. */
 enum gw_err settings_check_source(const void *member, struct gw_errmsg *msg);
+/* An address or a CIDR. member: char *const *. */
+enum gw_err settings_check_block(const void *member, struct gw_errmsg *msg);
 /* What may follow "SSH-2.0-" (RFC 4253 section 4.2). member: char *const *. */
 enum gw_err settings_check_version(const void *member, struct gw_errmsg *msg);
 /* An algorithm name as RFC 4251 section 6 has it. member: char *const *. */

@@ -328,81 +328,6 @@ static const struct opt_spec ssh_table[] = {
     {.key = NULL},
 };
 
-static const char *const method_names[] = {"publickey", "password", "keyboard-interactive", NULL};
-
-static const struct opt_spec prompt_table[] = {
-    {.key = "text",
-     .type = OPT_STR,
-     AT(settings_prompt, text),
-     .min = 1,
-     .max = 255,
-     .flags = OPT_REQUIRED,
-     .help = "What the person is asked, with the blank behind it: \"Code: \"."},
-    {.key = "echo",
-     .type = OPT_BOOL,
-     AT(settings_prompt, echo),
-     .dflt = "false",
-     .help = "Show what is typed."},
-    {.key = NULL},
-};
-
-static const struct opt_spec keyboard_interactive_table[] = {
-    {.key = "instruction",
-     .type = OPT_STR,
-     AT(settings_keyboard_interactive, instruction),
-     .min = 1,
-     .max = 1024,
-     .help = "Stands above the questions, also above a verifier's that come without one."},
-    {.key = "prompts",
-     .type = OPT_LIST,
-     AT(settings_keyboard_interactive, prompts),
-     .max = 16,
-     .sub = prompt_table,
-     .size = sizeof(struct settings_prompt),
-     .help = "Asked before any verifier, which gets the answers with its first request. None: the "
-             "verifiers ask."},
-    {.key = NULL},
-};
-
-static const struct opt_spec auth_table[] = {
-    {.key = "methods",
-     .type = OPT_STRS,
-     AT(settings_auth, methods),
-     .dflt = "[\"publickey\", \"password\"]",
-     .min = 1,
-     .max = 8,
-     .names = method_names,
-     .help = "Ways to log in that are offered. An identity may allow fewer of them."},
-    {.key = "max_attempts",
-     .type = OPT_U32,
-     AT(settings_auth, max_attempts),
-     .dflt = "6",
-     .min = 1,
-     .max = 100,
-     .help = "Failed attempts until the connection is closed."},
-    {.key = "failure_delay_ms",
-     .type = OPT_U32,
-     AT(settings_auth, failure_delay_ms),
-     .dflt = "1000",
-     .max = 60000,
-     .help = "A refusal is sent no sooner than this after its attempt."},
-    {.key = "verifiers",
-     .type = OPT_KIND_LIST,
-     AT(settings_auth, verifiers),
-     .min = 1,
-     .max = 32,
-     .slot = OPT_SLOT_VERIFIER,
-     .flags = OPT_REQUIRED,
-     .help = "Who decides about a login. Asked in turn, until one knows the user."},
-    {.key = "keyboard_interactive",
-     .type = OPT_OBJECT,
-     AT(settings_auth, keyboard_interactive),
-     .sub = keyboard_interactive_table,
-     .help = "Questions to the person, for the method keyboard-interactive."},
-    {.key = "throttle", .flags = OPT_LATER, .help = "Bans for sources that fail often."},
-    {.key = NULL},
-};
-
 static const char *const ordered_names[] = {"auto", "always", NULL};
 
 static const struct opt_spec sftp_table[] = {
@@ -505,7 +430,7 @@ const struct opt_spec settings_table[] = {
     {.key = "auth",
      .type = OPT_OBJECT,
      AT(settings, auth),
-     .sub = auth_table,
+     .sub = settings_auth_table,
      .check = settings_check_auth,
      .flags = OPT_REQUIRED,
      .help = "Who may enter."},

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "auth/throttle.h"
 #include "gateway/admission.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/budget.h"
@@ -21,6 +22,7 @@ struct server {
     struct budget *budget;
     struct spool_space spool;
     struct admission *admission;
+    struct throttle *throttle;
     struct worker **workers; /* [0] runs on the caller's thread and accepts */
     unsigned nworkers, started;
     struct listener **listeners;
@@ -38,15 +40,28 @@ static const char *peer_text(const struct sockaddr_storage *peer, char text[INET
     return inet_ntop(peer->ss_family, addr, text, INET6_ADDRSTRLEN) == NULL ? "?" : text;
 }
 
+/* *ticket, or why not; NULL where the log has said it often enough. */
+static const char *admit(struct server *srv, const struct sockaddr_storage *peer,
+                         struct admission_ticket **ticket)
+{
+    char text[INET6_ADDRSTRLEN];
+    bool first = false;
+    if (throttle_refuses(srv->throttle, peer_text(peer, text),
+                         loop_now_ms(worker_loop(srv->workers[0])), &first))
+        return first ? "auth.throttle" : NULL;
+    return admission_enter(srv->admission, peer, ticket);
+}
+
 static void accepted(void *arg, int fd, const struct sockaddr_storage *peer)
 {
     struct server *srv = arg;
     struct admission_ticket *ticket = NULL;
-    const char *why = admission_enter(srv->admission, peer, &ticket);
-    if (why != NULL) {
+    const char *why = admit(srv, peer, &ticket);
+    if (ticket == NULL) {
         char text[INET6_ADDRSTRLEN];
-        LOG_EVENT(LOG_LVL_WARN, NULL, "refused", log_str("peer", peer_text(peer, text)),
-                  log_str("limit", why));
+        if (why != NULL)
+            LOG_EVENT(LOG_LVL_WARN, NULL, "refused", log_str("peer", peer_text(peer, text)),
+                      log_str("limit", why));
         close(fd);
         return;
     }
@@ -103,6 +118,7 @@ static enum gw_err make_workers(struct server *srv, struct gw_errmsg *msg)
     for (; srv->nworkers < n; srv->nworkers++) {
         struct worker_env env = {.index = srv->nworkers,
                                  .budget = srv->budget,
+                                 .throttle = srv->throttle,
                                  .spool = &srv->spool,
                                  .drained = worker_drained,
                                  .arg = srv};
@@ -145,6 +161,7 @@ enum gw_err server_new(struct settings *s, struct server **out, struct gw_errmsg
     raise_file_limit(s);
     srv->budget = budget_new((size_t)s->limits.memory_mb << 20);
     srv->admission = admission_new(&s->limits);
+    srv->throttle = throttle_new(s);
     enum gw_err err = snapshot_new(s, &srv->snapshot, msg);
     if (err == GW_OK)
         err = make_workers(srv, msg);
@@ -209,6 +226,7 @@ enum gw_err server_reload(struct server *srv, struct settings *s, struct gw_errm
     if (err != GW_OK)
         return err;
     admission_set_limits(srv->admission, &s->limits);
+    throttle_reload(srv->throttle, s);
     for (unsigned i = 0; i < srv->nworkers; i++)
         worker_reload(srv->workers[i], sn);
     snapshot_unref(&sn);
@@ -228,6 +246,7 @@ void server_free(struct server **srvp)
         worker_free(&srv->workers[i]);
     mem_free(srv->workers);
     admission_free(&srv->admission);
+    throttle_free(&srv->throttle);
     budget_free(&srv->budget);
     snapshot_unref(&srv->snapshot);
     mem_free(srv);

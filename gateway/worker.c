@@ -157,6 +157,7 @@ static enum gw_err generation_fill(struct generation *g, struct gw_errmsg *msg)
         .turns = &w->turns,
         .settings = s,
         .auth = g->auth,
+        .throttle = w->env.throttle,
         .host_keys = g->snapshot->host_keys,
         .backend = generation_backend,
         .authenticated = session_authenticated,

@@ -6,6 +6,7 @@
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
 
+#include "auth/throttle.h"
 #include "backends/spool/spool.h"
 #include "gateway/admission.h"
 #include "gateway/io/budget.h"
@@ -16,8 +17,9 @@ struct worker;
 
 struct worker_env {
     unsigned index;
-    struct budget *budget;      /* borrowed for the worker's life */
-    struct spool_space *spool;  /* the same */
+    struct budget *budget; /* borrowed for the worker's life, as the next two */
+    struct throttle *throttle;
+    struct spool_space *spool;
     void (*drained)(void *arg); /* on the worker's thread: no session is left and none will come */
     void *arg;
 };

@@ -6,6 +6,7 @@
 #define GATEWAY_SSH_CONN_H
 
 #include "auth/auth.h"
+#include "auth/throttle.h"
 #include "backends/backends.h"
 #include "config/settings.h"
 #include "gateway/io/loop.h"
@@ -20,6 +21,7 @@ struct conn_env {
     struct turns *turns;       /* the loop's */
     struct settings *settings; /* each connection takes a reference */
     struct auth *auth;
+    struct throttle *throttle;
     struct host_keys *host_keys;
     struct backend *(*backend)(void *arg, const char *name);
     /* The login is over (it counts no more as unauthenticated). Once at most. */

@@ -110,11 +110,28 @@ static void on_delayed(void *arg)
     conn_pump_soon(c);
 }
 
+/* A guess that was wrong. A verifier's fault is none, nor is a key that is only asked about. */
+static void count_guess(struct conn *c)
+{
+    static const char *const whom[] = {[THROTTLE_USER] = "user", [THROTTLE_SOURCE] = "source"};
+    enum throttle_ban ban =
+        throttle_failed(c->env->throttle, c->peer, c->user, loop_now_ms(c->env->loop));
+    c->login->throttled = true;
+    if (ban == THROTTLE_FREE)
+        return;
+    LOG_EVENT(LOG_LVL_WARN, &c->log, "ban", log_str("whom", whom[ban]),
+              log_u64("seconds", c->settings->auth.throttle.ban_s));
+    if (ban == THROTTLE_SOURCE)
+        conn_end(c, "banned", true);
+}
+
 /* Does one more failure end it? */
 static bool too_many(struct conn *c)
 {
     if (++c->login->attempts < c->settings->auth.max_attempts)
         return false;
+    if (!c->login->throttled) /* no guess among them, but six queries are not nothing */
+        count_guess(c);
     conn_end(c, "too many failed logins", true);
     return true;
 }
@@ -135,7 +152,7 @@ static void refuse(struct conn *c, const char *method, const char *why, const ch
     uint64_t took = loop_now_ms(c->env->loop) - c->login->held_ms;
     ms = ms > took ? ms - took : 0;
     log_failure(c, method, why, verifier);
-    if (too_many(c))
+    if (c->end_why != NULL || too_many(c))
         return;
     if (!delay || ms == 0) {
         send_refusal(c);
@@ -173,10 +190,12 @@ static void let_in(struct conn *c, struct auth_res *res)
     }
     (void)ssh_message_auth_reply_success(in->held, 0);
     LOG_EVENT(LOG_LVL_INFO, &c->log, "login", log_str("method", auth_method_names[in->method]),
-              log_str("verifier", res->verifier), log_u64("failed", in->attempts),
-              log_str("client", c->client_version), log_str("kex", ssh_get_kex_algo(c->ssh)),
+              log_str("verifier", res->verifier), log_bool("cached", res->cached),
+              log_u64("failed", in->attempts), log_str("client", c->client_version),
+              log_str("kex", ssh_get_kex_algo(c->ssh)),
               log_str("cipher", ssh_get_cipher_in(c->ssh)),
               log_str("mac", ssh_get_hmac_in(c->ssh)));
+    throttle_succeeded(c->env->throttle, c->peer, c->user, loop_now_ms(c->env->loop));
     conn_set_state(c, CONN_OPEN);
     c->active_ms = c->keepalive_ms = loop_now_ms(c->env->loop);
     c->seen_packets = c->raw.in_packets;
@@ -249,9 +268,9 @@ static void offer_instead(struct conn *c, unsigned mask)
 }
 
 /* People type their password where the name goes: a name that nobody knows may be one. */
-static void mask_unknown(struct conn *c, const struct auth_res *res)
+static void mask_user(struct conn *c)
 {
-    if (c->settings->log.mask_secrets && res->verdict == AUTH_REJECT && res->verifier == NULL)
+    if (c->settings->log.mask_secrets)
         c->log_user.value = "********";
 }
 
@@ -277,8 +296,11 @@ static void on_verified(void *arg, struct auth_res *res)
         } else if (res->verdict == AUTH_ACCEPT) {
             let_in(c, res);
         } else {
-            mask_unknown(c, res);
+            if (res->verdict == AUTH_REJECT && res->verifier == NULL) /* unknown */
+                mask_user(c);
             offer_instead(c, res->methods);
+            if (res->verdict == AUTH_REJECT && !in->query)
+                count_guess(c);
             /* A query guesses no secret: an agent with five keys need not wait five seconds. */
             refuse(c, method, res->why, res->verifier, !in->query);
         }
@@ -444,6 +466,23 @@ static void settle(struct conn *c)
     op_cancel(&in->swallow);
 }
 
+/* False: refused unheard. */
+static bool is_heard(struct conn *c)
+{
+    switch (throttle_look(c->env->throttle, c->peer, c->user, loop_now_ms(c->env->loop))) {
+    case THROTTLE_SOURCE: /* since it connected */
+        conn_end(c, "banned", true);
+        return false;
+    case THROTTLE_USER:
+        mask_user(c); /* nobody has looked whether it is one */
+        c->login->throttled = true;
+        refuse(c, "other", "banned", NULL, true);
+        return false;
+    default:
+        return true;
+    }
+}
+
 static void auth_request(struct conn *c, ssh_message m)
 {
     struct conn_login *in = c->login;
@@ -469,6 +508,8 @@ static void auth_request(struct conn *c, ssh_message m)
         send_refusal(c);
     } else if (!(in->allowed & (unsigned)method) || method == SSH_AUTH_METHOD_NONE) {
         refuse(c, "other", "method not offered", NULL, false);
+    } else if (!is_heard(c)) {
+        return;
     } else if (method == SSH_AUTH_METHOD_PASSWORD) {
         password(c);
     } else if (method == SSH_AUTH_METHOD_PUBLICKEY) {
@@ -510,7 +551,8 @@ static void on_swallowed(void *arg)
     struct conn_login *in = c->login;
     in->swallow = NULL;
     log_failure(c, "publickey", "bad signature, or an algorithm that is not accepted", NULL);
-    if (too_many(c))
+    count_guess(c);
+    if (c->end_why != NULL || too_many(c))
         return;
     if (in->kept == NULL)
         conn_end(c, "first request of the login not understood", true);

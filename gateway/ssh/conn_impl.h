@@ -40,6 +40,7 @@ struct conn_login {
     bool service;       /* ssh-userauth was asked for */
     unsigned allowed;   /* methods as SSH_AUTH_METHOD_* */
     unsigned attempts;  /* that failed */
+    bool throttled;     /* one of them is known to the throttle */
     enum auth_method method;
     bool none_seen, query;
     uint64_t base, explained; /* of raw.in_packets: at the service request, and since */
@@ -135,10 +136,10 @@ void conn_finish_if_ended(struct conn *c);
 void conn_set_clock(struct conn *c);
 
 /* conn_pump.c */
-void conn_pump(struct conn *c);             /* moves all that can be moved; never re-entered */
-void conn_pump_soon(struct conn *c);        /* on the next turn */
-void conn_pump_watch(struct conn *c);       /* what uv_poll is to look for */
-bool conn_pump_reads(const struct conn *c); /* may libssh read from the socket now? */
+void conn_pump(struct conn *c);              /* moves all that can be moved; never re-entered */
+void conn_pump_soon(struct conn *c);         /* on the next turn */
+void conn_pump_watch(struct conn *c);        /* what uv_poll is to look for */
+bool conn_pump_reads(const struct conn *c);  /* may libssh read from the socket now? */
 size_t conn_pump_left(const struct conn *c); /* bytes that this turn may still move */
 
 /* libssh 0.11 has dropped data beyond the window. It goes on, but what follows must not be read as
