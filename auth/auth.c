@@ -359,23 +359,42 @@ static void ask_settings_prompts(struct check *c)
     finish(c, &res);
 }
 
+/* Whose question has this state, of ours; *own is the state that he gave, or NULL. False: nobody's
+ * that is here. */
+static bool parse_state(const struct auth *a, const char *state, size_t *who, const char **own)
+{
+    char *end = NULL;
+    unsigned long i = strtoul(state, &end, 10);
+    if (end == state || (*end != ':' && *end != '\0') || i >= a->n)
+        return false;
+    *who = i;
+    *own = *end == ':' ? end + 1 : NULL;
+    return true;
+}
+
+void auth_forget(struct auth *a, const char *state)
+{
+    size_t who = 0;
+    const char *own = NULL;
+    if (state != NULL && parse_state(a, state, &who, &own) && own != NULL)
+        guard_forget(a->members[who], own);
+}
+
 /* Whose question was answered? False: nobody's that is here. */
 static bool find_who_asked(struct check *c)
 {
     const char *state = c->req->kbdint.state;
-    char *end = NULL;
+    const char *own = NULL;
     if (state == NULL)
         return false;
     if (strcmp(state, asked_by_settings) == 0) {
         auth_req_set_state(c->req, NULL);
         return true;
     }
-    unsigned long who = strtoul(state, &end, 10);
-    if (end == state || (*end != ':' && *end != '\0') || who >= c->a->n)
+    if (!parse_state(c->a, state, &c->i, &own))
         return false;
-    c->i = who;
     c->talks = true;
-    auth_req_set_state(c->req, *end == ':' ? end + 1 : NULL);
+    auth_req_set_state(c->req, own);
     return true;
 }
 

@@ -28,6 +28,9 @@ void auth_add(struct auth *a, struct verifier *v, const struct verifier_common *
  * carries the answers, res->state and the next step.
  */
 struct op *auth_check(struct auth *a, const struct auth_req *req, auth_done_fn *done, void *arg);
+/* The client has left, or begun something else: its answers to the question with this state (NULL
+ * is fine, and one that was answered) will not come. */
+void auth_forget(struct auth *a, const char *state);
 size_t auth_count(const struct auth *a);
 /* What the i-th verifier was asked, over all loops. */
 struct breaker_counts auth_counts(const struct auth *a, size_t i);

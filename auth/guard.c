@@ -185,6 +185,12 @@ static void ask(void *arg)
     c->asked = g->v->type->verify(g->v, c->req, answered, c);
 }
 
+void guard_forget(struct guard *g, const char *state)
+{
+    if (g->v->type->forget != NULL)
+        g->v->type->forget(g->v, state);
+}
+
 static void alive(void *arg)
 {
     struct check *c = arg;

@@ -36,6 +36,8 @@ struct breaker_counts guard_counts(const struct guard *g);
 /* What the verifier answers. Errors: AUTH_FAULT also where it gave no answer in time, or was not
  * asked. Borrows: *req until done runs or the op is cancelled. */
 struct op *guard_ask(struct guard *g, const struct auth_req *req, auth_done_fn *done, void *arg);
+/* Nobody will come back with this state (verifier.h). */
+void guard_forget(struct guard *g, const char *state);
 /* Is it alive? Asked once, whatever the breaker says. */
 struct op *guard_probe(struct guard *g, auth_done_fn *done, void *arg);
 

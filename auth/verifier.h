@@ -156,6 +156,9 @@ struct verifier_type {
     /* Is it alive? done with AUTH_ACCEPT or AUTH_FAULT and why. NULL = always alive. */
     struct op *(*probe)(struct verifier *v, auth_done_fn *done, void *arg);
     void (*free)(struct verifier *v); /* no op of it is under way */
+    /* Nobody will come back with this state of an AUTH_ASK; one that is not known any more is fine.
+     * NULL = it holds nothing for one. */
+    void (*forget)(struct verifier *v, const char *state);
 };
 struct verifier {
     const struct verifier_type *type;

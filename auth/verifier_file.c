@@ -223,7 +223,8 @@ static void file_free(struct verifier *vp)
     mem_free(v);
 }
 
-static const struct verifier_type file_type = {"file", verify, probe, file_free};
+static const struct verifier_type file_type = {
+    .name = "file", .verify = verify, .probe = probe, .free = file_free};
 
 /* Reads the file at once, which blocks: this is the start, and a broken file must end it. */
 static enum gw_err make(const struct verifier_env *env, const void *conf, struct verifier **out,

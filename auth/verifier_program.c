@@ -240,6 +240,14 @@ static struct op *probe(struct verifier *vp, auth_done_fn *done, void *arg)
     return &c->op;
 }
 
+/* The client has left between two rounds. */
+static void forget(struct verifier *vp, const char *state)
+{
+    struct program *v = (struct program *)vp;
+    struct program_dialog *d = v->dialogs != NULL ? program_dialog_take(v->dialogs, state) : NULL;
+    program_dialog_free(&d, false);
+}
+
 static void program_free(struct verifier *vp)
 {
     struct program *v = (struct program *)vp;
@@ -252,7 +260,8 @@ static void program_free(struct verifier *vp)
     mem_free(v);
 }
 
-static const struct verifier_type program_type = {"program", verify, probe, program_free};
+static const struct verifier_type program_type = {
+    .name = "program", .verify = verify, .probe = probe, .free = program_free, .forget = forget};
 
 static enum gw_err fill(struct program *v, const struct verifier_env *env, const struct conf *cf,
                         struct gw_errmsg *msg)

@@ -62,6 +62,14 @@ void conn_auth_start(struct conn *c)
         conn_end(c, "no method of login is configured", true);
 }
 
+static void forget_question(struct conn *c)
+{
+    struct conn_login *in = c->login;
+    in->asked = in->step = 0;
+    auth_forget(c->env->auth, in->ask_state);
+    mem_free_secret_str(&in->ask_state);
+}
+
 void conn_auth_free(struct conn *c)
 {
     struct conn_login *in = c->login;
@@ -71,7 +79,7 @@ void conn_auth_free(struct conn *c)
     op_cancel(&in->swallow);
     ssh_message_free(in->held);
     ssh_message_free(in->kept);
-    mem_free_secret_str(&in->ask_state);
+    forget_question(c);
     mem_free(in->fingerprint);
     for (size_t i = 0; i < in->nkeys; i++)
         mem_free(in->keys[i]);
@@ -162,12 +170,6 @@ static void refuse(struct conn *c, const char *method, const char *why, const ch
     }
     conn_set_state(c, CONN_DELAYING);
     c->login->op = deadline_start(c->env->loop, ms, on_delayed, c);
-}
-
-static void forget_question(struct conn_login *in)
-{
-    in->asked = in->step = 0;
-    mem_free_secret_str(&in->ask_state);
 }
 
 /* The client is in: what it may touch is made before it is told so. */
@@ -283,7 +285,7 @@ static void on_verified(void *arg, struct auth_res *res)
     if (res->verdict == AUTH_ASK) {
         ask(c, res);
     } else {
-        forget_question(in);
+        forget_question(c);
         if (res->verdict == AUTH_ACCEPT && in->query) {
             (void)ssh_message_auth_reply_pk_ok_simple(in->held);
             release(in, in->held);
@@ -394,12 +396,12 @@ static void keyboard(struct conn *c)
         req.kbdint.nanswers = n > 0 ? (size_t)n : 0;
         req.kbdint.state = in->ask_state;
     } else {
-        forget_question(in);
+        forget_question(c);
     }
     in->asked = 0;
     req.kbdint.step = ++in->step;
     if (fault != NULL) {
-        forget_question(in);
+        forget_question(c);
         refuse(c, auth_method_names[AUTH_KEYBOARD_INTERACTIVE], fault, NULL, true);
         return;
     }
@@ -419,7 +421,7 @@ static bool drop_question(struct conn *c)
     struct conn_login *in = c->login;
     if (in->asked == 0 || is_response(in->held))
         return true;
-    forget_question(in);
+    forget_question(c);
     log_failure(c, auth_method_names[AUTH_KEYBOARD_INTERACTIVE], "the question was not answered",
                 NULL);
     return !too_many(c);
@@ -502,7 +504,7 @@ static void auth_request(struct conn *c, ssh_message m)
     }
     int method = ssh_message_subtype(m);
     if (method != SSH_AUTH_METHOD_INTERACTIVE)
-        forget_question(in);
+        forget_question(c);
     if (method == SSH_AUTH_METHOD_NONE && !in->none_seen) {
         in->none_seen = true; /* how a client asks for the list: no failure */
         send_refusal(c);

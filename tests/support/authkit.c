@@ -144,7 +144,8 @@ static void stub_free(struct verifier *v)
     (void)v;
 }
 
-static const struct verifier_type stub_type = {"stub", stub_verify, NULL, stub_free};
+static const struct verifier_type stub_type = {
+    .name = "stub", .verify = stub_verify, .free = stub_free};
 
 void authkit_stub_add(struct authkit_stub *s, const struct authkit_say *say, struct loop *l,
                       struct auth *a)

@@ -76,8 +76,10 @@ static void stub_free(struct verifier *v)
     (void)v;
 }
 
-static const struct verifier_type stub_type = {"stub", stub_verify, stub_probe, stub_free};
-static const struct verifier_type mute_type = {"mute", stub_verify, NULL, stub_free};
+static const struct verifier_type stub_type = {
+    .name = "stub", .verify = stub_verify, .probe = stub_probe, .free = stub_free};
+static const struct verifier_type mute_type = {
+    .name = "mute", .verify = stub_verify, .free = stub_free};
 
 static struct loop *loop;
 
