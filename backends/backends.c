@@ -72,8 +72,29 @@ void backend_unref(struct backend **bp)
     if (b == NULL || --b->refs > 0)
         return;
     char *name = b->name;
+    void (*on_free)(void *arg) = b->on_free;
+    void *arg = b->on_free_arg;
     b->type->free(b);
     mem_free(name);
+    if (on_free != NULL)
+        on_free(arg);
+}
+
+void backend_on_free(struct backend *b, void (*fn)(void *arg), void *arg)
+{
+    b->on_free = fn;
+    b->on_free_arg = arg;
+}
+
+bool backend_has_credentials(const struct backend *b)
+{
+    return b->type->admits != NULL;
+}
+
+enum gw_err backend_admits(struct backend *b, const struct backend_view *args,
+                           struct gw_errmsg *msg)
+{
+    return b->type->admits == NULL ? GW_OK : b->type->admits(b, args, msg);
 }
 
 enum gw_err backend_view_new(struct backend *b, const struct backend_view *args, struct fs **out)

@@ -22,10 +22,16 @@ struct backend_env {
     struct spool *spool; /* for writes that the store cannot take; NULL = none; borrowed as well */
 };
 
+/* Whom the view is to the store: one of its named sets, or these keys. */
+struct backend_credentials {
+    const char *set; /* NULL = the keys: */
+    const char *access_key_id, *secret_access_key, *session_token;
+};
+
 struct backend_view {
     const char *prefix; /* normal and relative, "" = the whole store. The view cannot leave it. */
     const char *user;
-    const char *credentials; /* a named set of the store; NULL = its own */
+    const struct backend_credentials *credentials; /* NULL = the store's own */
     bool read_only;
     bool no_links;             /* symbolic links are neither followed nor made */
     const struct log_ctx *log; /* borrowed for the view's life */
@@ -43,6 +49,11 @@ struct backend_type {
      * first loop; text says how many. NULL = nothing to do. */
     struct op *(*sweep)(struct backend *b, backend_done_fn *done, void *arg);
     void (*free)(struct backend *b); /* its own struct; name is backend_unref()'s */
+    /* Does the store have what such a view needs: the set of credentials, the way with uploads that
+     * do not end? Asked before a login succeeds. NULL = it takes no credentials, all else is fine.
+     * Errors: GW_CONFIG with words for the log. */
+    enum gw_err (*admits)(struct backend *b, const struct backend_view *args,
+                          struct gw_errmsg *msg);
 };
 
 /* The head of every kind's own struct. make() sets type, backend_new() the rest. */
@@ -51,6 +62,8 @@ struct backend {
     char *name;
     struct backend_env env; /* env.name is name */
     unsigned refs;
+    void (*on_free)(void *arg); /* backend_on_free() */
+    void *on_free_arg;
 };
 
 struct backend_kind {
@@ -68,7 +81,15 @@ enum gw_err backend_new(const struct backend_env *env, const char *name, const s
                         struct backend **out, struct gw_errmsg *msg);
 struct backend *backend_ref(struct backend *b);
 void backend_unref(struct backend **bp); /* views hold one each */
-/* A view of a store without FS_CAP_RANDOM_WRITE gets the layer of backends/spool/spool_fs.h. */
+/* Runs when the last reference, of a view or of what it left behind, has gone: to free what b
+ * borrowed. */
+void backend_on_free(struct backend *b, void (*fn)(void *arg), void *arg);
+/* Can its views have credentials of their own? */
+bool backend_has_credentials(const struct backend *b);
+enum gw_err backend_admits(struct backend *b, const struct backend_view *args,
+                           struct gw_errmsg *msg);
+/* args->credentials only where backend_has_credentials(). A view of a store without
+ * FS_CAP_RANDOM_WRITE gets the layer of backends/spool/spool_fs.h. */
 enum gw_err backend_view_new(struct backend *b, const struct backend_view *args, struct fs **out);
 struct op *backend_probe(struct backend *b, backend_done_fn *done, void *arg);
 struct op *backend_sweep(struct backend *b, backend_done_fn *done,

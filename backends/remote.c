@@ -548,7 +548,11 @@ enum gw_err remote_new(const struct remote_conf *conf, struct remote **out, stru
     r->base = mem_strdup(conf->base);
     r->slots = SLOTS_MAX;
     list_init(&r->waiting);
-    enum gw_err err = http_client_new(conf->loop, &conf->tls, &r->http, msg);
+    enum gw_err err = GW_OK;
+    if (conf->connections != NULL)
+        r->http = conf->connections->http;
+    else
+        err = http_client_new(conf->loop, &conf->tls, &r->http, msg);
     if (err != GW_OK)
         remote_free(&r);
     *out = r;
@@ -562,7 +566,7 @@ void remote_free(struct remote **rp)
     if (r == NULL)
         return;
     assert(list_empty(&r->waiting) && r->running == 0);
-    if (r->http != NULL)
+    if (r->http != NULL && r->conf.connections == NULL)
         http_client_free(&r->http);
     mem_free(r->base);
     mem_free(r);

@@ -130,9 +130,10 @@ struct remote_type {
 struct remote_conf {
     struct loop *loop;
     const struct remote_type *type;
-    void *store;             /* of the type's calls */
-    const char *base;        /* "https://host:port" */
-    const char *unix_socket; /* NULL = TCP */
+    void *store;                /* of the type's calls */
+    const char *base;           /* "https://host:port" */
+    const char *unix_socket;    /* NULL = TCP */
+    struct remote *connections; /* whose are used, and which goes later; NULL = its own */
     struct http_tls tls;
     uint32_t max_retries;
     uint64_t timeout_ms;             /* of a request in which no byte moves, and of all retries */

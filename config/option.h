@@ -110,6 +110,9 @@ struct opt_reader {
     struct opt_kinds kinds[OPT_SLOT_COUNT];
     struct gw_buf problems;
     size_t nproblems;
+    /* Strings are as they stand, and a secret is a string: for what comes from elsewhere than the
+     * operator's own file. */
+    bool literal;
     bool no_memory; /* something is missing because memory was out */
 };
 

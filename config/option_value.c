@@ -74,7 +74,9 @@ static bool expand(struct opt_reader *r, json_t *v, const char *path, struct gw_
 {
     struct gw_errmsg msg;
     gw_buf_init(out, OPTION_EXPAND_MAX + 1);
-    if (option_expand(json_string_value(v), out, &msg) != GW_OK) {
+    if (r->literal) {
+        gw_buf_put_text(out, json_string_value(v));
+    } else if (option_expand(json_string_value(v), out, &msg) != GW_OK) {
         options_problem(r, path, "%s", msg.text);
         return false;
     }
@@ -103,7 +105,7 @@ static bool variable_text(struct opt_reader *r, json_t *v, const char *path,
                           char text[NUMBER_TEXT_MAX], bool *noted)
 {
     *noted = false;
-    if (!json_is_string(v) || !option_expand_needed(json_string_value(v)))
+    if (r->literal || !json_is_string(v) || !option_expand_needed(json_string_value(v)))
         return false;
     struct gw_buf b;
     *noted = !expand(r, v, path, &b);
@@ -265,7 +267,7 @@ void option_value_secret(struct opt_reader *r, const struct opt_spec *row, json_
     bool ok = false;
     if (json_is_string(v)) {
         ok = expand(r, v, path, &b);
-    } else if (json_is_object(v)) {
+    } else if (json_is_object(v) && !r->literal) {
         gw_buf_init(&b, SECRET_FILE_MAX);
         ok = secret_source(r, v, path, &b);
         if (ok) {
@@ -279,7 +281,9 @@ void option_value_secret(struct opt_reader *r, const struct opt_spec *row, json_
         gw_buf_init(&b, 0);
         /* The value is not shown: it may be the secret. */
         options_problem(r, path,
-                        "is %s: a string, {\"env\": \"NAME\"} or {\"file\": \"path\"} is allowed",
+                        r->literal ? "is %s: a string is allowed"
+                                   : "is %s: a string, {\"env\": \"NAME\"} or {\"file\": \"path\"} "
+                                     "is allowed",
                         type_name(v));
     }
     if (ok && length_fits(r, row, path, b.len - 1))

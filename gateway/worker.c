@@ -19,6 +19,7 @@ struct generation {
     struct auth *auth;
     struct spool *spool;       /* NULL = none */
     struct backend **backends; /* in the order of settings->backends */
+    struct stores *stores;
     struct conn_env conn_env;
     unsigned refs;
 };
@@ -71,6 +72,7 @@ static void generation_free(void *arg)
     for (size_t i = 0; g->backends != NULL && i < g->snapshot->settings->backends.n; i++)
         backend_unref(&g->backends[i]);
     mem_free(g->backends);
+    stores_unref(&g->stores);
     spool_free(&g->spool);
     snapshot_unref(&g->snapshot);
     mem_free(g);
@@ -133,6 +135,13 @@ static enum gw_err generation_spool(struct generation *g, struct gw_errmsg *msg)
                      g->worker->env.spool, &g->spool, msg);
 }
 
+/* A store's orphans (the abort of a multipart upload) read its configuration until they end. */
+static void settings_let_go(void *arg)
+{
+    struct settings *s = arg;
+    settings_unref(&s);
+}
+
 static enum gw_err generation_fill(struct generation *g, struct gw_errmsg *msg)
 {
     struct settings *s = g->snapshot->settings;
@@ -148,7 +157,9 @@ static enum gw_err generation_fill(struct generation *g, struct gw_errmsg *msg)
         err = backend_new(&env, s->backends.names[i], &confs[i], &g->backends[i], msg);
         if (err != GW_OK)
             return err;
+        backend_on_free(g->backends[i], settings_let_go, settings_ref(s));
     }
+    g->stores = stores_new(&env);
     err = auth_new(w->loop, s, &g->auth, msg);
     if (err != GW_OK)
         return err;
@@ -160,6 +171,7 @@ static enum gw_err generation_fill(struct generation *g, struct gw_errmsg *msg)
         .throttle = w->env.throttle,
         .host_keys = g->snapshot->host_keys,
         .backend = generation_backend,
+        .stores = g->stores,
         .authenticated = session_authenticated,
         .closed = session_closed,
         .arg = g,

@@ -12,6 +12,7 @@
 #include "backends/s3/s3_probe.h"
 #include "backends/s3/s3_rename.h"
 #include "backends/s3/s3_stat.h"
+#include "backends/s3/s3_twin.h"
 #include "backends/s3/s3_write.h"
 #include "gateway/base/mem.h"
 
@@ -180,20 +181,23 @@ static bool prefix_ok(const char *prefix)
 
 static enum gw_err store_view(struct backend *b, const struct backend_view *args, struct fs **out)
 {
-    struct s3_store *s = (struct s3_store *)b;
-    if (args->credentials != NULL)
-        return GW_UNSUPPORTED;
+    struct s3_store *s = NULL;
+    enum gw_err err = s3_twin_of((struct s3_store *)b, args->credentials, &s, NULL);
+    if (err != GW_OK)
+        return err;
     const char *first = s->conf->prefix != NULL ? s->conf->prefix : "";
     const char *second = args->prefix != NULL ? args->prefix : "";
-    if (!prefix_ok(second))
+    if (!prefix_ok(second)) {
+        s3_store_unref(&s);
         return GW_BAD_NAME;
+    }
     size_t a = strlen(first);
     size_t c = strlen(second);
     struct s3_view *v = mem_zalloc(sizeof *v);
     v->fs.type = &view_type;
     v->fs.loop = b->env.loop;
     v->fs.caps = FS_CAP_COPY | (args->read_only ? FS_CAP_READ_ONLY : 0);
-    v->store = s3_store_ref(s);
+    v->store = s;
     v->budget = b->env.budget == NULL ? NULL : budget_share(b->env.budget);
     v->read_only = args->read_only;
     v->log = args->log;
@@ -218,13 +222,29 @@ static struct op *store_sweep(struct backend *b, backend_done_fn *done, void *ar
 static void store_free(struct backend *b)
 {
     struct s3_store *s = (struct s3_store *)b;
+    struct s3_store *original = s->original;
     s3_client_free(&s->client);
     attr_cache_free(&s->cache);
+    if (original != NULL)
+        list_remove(&s->node);
     mem_free(s);
+    s3_store_unref(&original); /* whose connections it used */
 }
 
-static const struct backend_type store_type = {
-    .view = store_view, .probe = store_probe, .sweep = store_sweep, .free = store_free};
+static enum gw_err store_admits(struct backend *b, const struct backend_view *args,
+                                struct gw_errmsg *msg)
+{
+    struct s3_store *s = NULL;
+    enum gw_err err = s3_twin_of((struct s3_store *)b, args->credentials, &s, msg);
+    s3_store_unref(&s);
+    return err;
+}
+
+static const struct backend_type store_type = {.view = store_view,
+                                               .admits = store_admits,
+                                               .probe = store_probe,
+                                               .sweep = store_sweep,
+                                               .free = store_free};
 
 static enum gw_err store_make(const struct backend_env *env, const void *conf, struct backend **out,
                               struct gw_errmsg *msg)
@@ -232,6 +252,7 @@ static enum gw_err store_make(const struct backend_env *env, const void *conf, s
     struct s3_store *s = mem_zalloc(sizeof *s);
     s->base.type = &store_type;
     s->conf = conf;
+    list_init(&s->twins);
     enum gw_err err = GW_OK;
     if (s->conf->prefix != NULL && !prefix_ok(s->conf->prefix))
         err = gw_err_set(msg, GW_CONFIG,

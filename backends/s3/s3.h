@@ -10,6 +10,7 @@
 
 #include "backends/backends.h"
 #include "backends/s3/s3_client.h"
+#include "gateway/base/list.h"
 
 struct attr_cache;
 
@@ -39,6 +40,7 @@ struct s3_conf {
     bool path_style;
     char *prefix; /* without a leading slash, NULL = "" */
     struct s3_conf_credentials credentials;
+    struct opt_map credential_sets; /* struct s3_conf_credentials */
     struct s3_conf_tls tls;
     uint32_t part_mb; /* the first parts' size; the ladder grows from there */
     uint32_t max_parts;
@@ -60,6 +62,9 @@ struct s3_store {
     struct s3_client *client;
     struct attr_cache *cache;
     bool no_write_conditions; /* the server answered 501 to If-None-Match on a write */
+    struct list twins;        /* the same store with other credentials: struct s3_store.node */
+    struct list node;
+    struct s3_store *original; /* of a twin, which holds a reference */
 };
 
 struct s3_view {

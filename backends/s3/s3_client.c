@@ -227,36 +227,65 @@ struct loop *s3_client_loop(const struct s3_client *c)
 
 /* ---- the client ---- */
 
+/* c has its conf and credentials. connections: of another client to use; NULL = its own. */
+static enum gw_err connect_to(struct s3_client *c, struct loop *l, struct remote *connections,
+                              struct gw_errmsg *msg)
+{
+    const struct s3_conf *conf = c->conf;
+    enum gw_err err = s3_endpoint_init(&c->endpoint, conf, msg);
+    if (err != GW_OK)
+        return err;
+    char *base = mem_printf("%s://%s", c->endpoint.tls ? "https" : "http", c->endpoint.host);
+    const struct remote_conf remote = {.loop = l,
+                                       .type = &s3_remote,
+                                       .store = c,
+                                       .base = base,
+                                       .connections = connections,
+                                       .tls = {.ca_file = conf->tls.ca_file,
+                                               .cert_file = conf->tls.cert_file,
+                                               .key_file = conf->tls.key_file,
+                                               .insecure = conf->tls.insecure},
+                                       .max_retries = conf->max_retries,
+                                       .timeout_ms = (uint64_t)conf->request_timeout_s * 1000,
+                                       .log_key = "bucket",
+                                       .log_value = conf->bucket};
+    err = remote_new(&remote, &c->remote, msg);
+    mem_free(base);
+    return err;
+}
+
 enum gw_err s3_client_new(struct loop *l, const struct s3_conf *conf, struct s3_client **out,
                           struct gw_errmsg *msg)
 {
     struct s3_client *c = mem_zalloc(sizeof *c);
     c->conf = conf;
-    struct remote_conf remote = {.loop = l,
-                                 .type = &s3_remote,
-                                 .store = c,
-                                 .tls = {.ca_file = conf->tls.ca_file,
-                                         .cert_file = conf->tls.cert_file,
-                                         .key_file = conf->tls.key_file,
-                                         .insecure = conf->tls.insecure},
-                                 .max_retries = conf->max_retries,
-                                 .timeout_ms = (uint64_t)conf->request_timeout_s * 1000,
-                                 .log_key = "bucket",
-                                 .log_value = conf->bucket};
-    char *base = NULL;
-    enum gw_err err = s3_endpoint_init(&c->endpoint, conf, msg);
+    enum gw_err err = s3_creds_new(l, conf, &c->creds, msg);
     if (err == GW_OK)
-        err = s3_creds_new(l, conf, &c->creds, msg);
-    if (err == GW_OK) {
-        base = mem_printf("%s://%s", c->endpoint.tls ? "https" : "http", c->endpoint.host);
-        remote.base = base;
-        err = remote_new(&remote, &c->remote, msg);
-    }
-    mem_free(base);
+        err = connect_to(c, l, NULL, msg);
     if (err != GW_OK)
         s3_client_free(&c);
     *out = c;
     return err;
+}
+
+enum gw_err s3_client_twin(struct s3_client *other, const struct s3_conf_credentials *given,
+                           struct s3_client **out, struct gw_errmsg *msg)
+{
+    struct loop *l = s3_client_loop(other);
+    struct s3_client *c = mem_zalloc(sizeof *c);
+    c->conf = other->conf;
+    c->skew_s = other->skew_s;
+    c->creds = s3_creds_given(l, given);
+    enum gw_err err = connect_to(c, l, other->remote, msg);
+    if (err != GW_OK)
+        s3_client_free(&c);
+    *out = c;
+    return err;
+}
+
+bool s3_client_has_credentials(const struct s3_client *c, const struct s3_conf_credentials *given)
+{
+    return s3_creds_are(c->creds, given);
 }
 
 void s3_client_free(struct s3_client **cp)

@@ -12,6 +12,7 @@
 
 struct s3_client;
 struct s3_conf; /* backends/s3/s3.h */
+struct s3_conf_credentials;
 
 /* A remote_req whose target is made of a key and a query. */
 struct s3_req {
@@ -38,6 +39,11 @@ struct s3_req {
 /* Borrows conf and its strings for the client's life. */
 enum gw_err s3_client_new(struct loop *l, const struct s3_conf *conf, struct s3_client **out,
                           struct gw_errmsg *msg);
+/* Another of the same store and configuration, with these credentials: it shares `other`'s
+ * connections, and goes before it. */
+enum gw_err s3_client_twin(struct s3_client *other, const struct s3_conf_credentials *given,
+                           struct s3_client **out, struct gw_errmsg *msg);
+bool s3_client_has_credentials(const struct s3_client *c, const struct s3_conf_credentials *given);
 void s3_client_free(struct s3_client **cp); /* every op of it is done or cancelled */
 
 /*

@@ -103,6 +103,30 @@ enum gw_err s3_creds_new(struct loop *l, const struct s3_conf *conf, struct s3_c
         "AWS_SECRET_ACCESS_KEY in the environment (anonymous access is not supported)");
 }
 
+/* Nobody to ask again. */
+static void read_nothing(const struct s3_conf *conf, struct set *out)
+{
+    (void)conf;
+    *out = (struct set){0};
+}
+
+struct s3_creds *s3_creds_given(struct loop *l, const struct s3_conf_credentials *given)
+{
+    static const struct source identity = {"identity", read_nothing};
+    struct s3_creds *c = mem_zalloc(sizeof *c);
+    c->loop = l;
+    c->source = &identity;
+    c->now = (struct set){copy(given->access_key_id), copy(given->secret_access_key),
+                          copy(given->session_token)};
+    return c;
+}
+
+bool s3_creds_are(const struct s3_creds *c, const struct s3_conf_credentials *given)
+{
+    return same(c->now.id, given->access_key_id) && same(c->now.secret, given->secret_access_key) &&
+           same(c->now.token, given->session_token);
+}
+
 void s3_creds_free(struct s3_creds **cp)
 {
     struct s3_creds *c = *cp;

@@ -13,6 +13,7 @@
 
 struct s3_creds;
 struct s3_conf;
+struct s3_conf_credentials;
 
 /* changed: other credentials than before are in force. */
 typedef void s3_creds_done_fn(void *arg, bool changed);
@@ -20,6 +21,10 @@ typedef void s3_creds_done_fn(void *arg, bool changed);
 /* Errors: GW_CONFIG: no source has any, or one has only half of a pair. */
 enum gw_err s3_creds_new(struct loop *l, const struct s3_conf *conf, struct s3_creds **out,
                          struct gw_errmsg *msg);
+/* These and no others: they came with an identity. Copies them; never fails. */
+struct s3_creds *s3_creds_given(struct loop *l, const struct s3_conf_credentials *given);
+/* Are those in force these? */
+bool s3_creds_are(const struct s3_creds *c, const struct s3_conf_credentials *given);
 void s3_creds_free(struct s3_creds **cp);
 /* Valid until the next turn of the loop. */
 struct s3_sign_key s3_creds_key(const struct s3_creds *c);

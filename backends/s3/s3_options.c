@@ -43,6 +43,15 @@ static const struct opt_spec credentials_options[] = {
     {.key = NULL},
 };
 
+/* In a named set both halves must be there: nothing stands in for them. */
+static enum gw_err check_set(const void *member, struct gw_errmsg *msg)
+{
+    const struct s3_conf_credentials *c = member;
+    if (c->access_key_id != NULL && c->secret_access_key != NULL)
+        return GW_OK;
+    return gw_err_set(msg, GW_CONFIG, "needs access_key_id and secret_access_key");
+}
+
 static const struct opt_spec tls_options[] = {
     {.key = "ca_file",
      .type = OPT_PATH,
@@ -118,6 +127,10 @@ const struct opt_spec s3_options[] = {
     OBJECT(credentials, credentials_options,
            "Without them AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the "
            "environment."),
+    {AT(credential_sets), .type = OPT_MAP, .sub = credentials_options, .max = 1000,
+     .size = sizeof(struct s3_conf_credentials), .check = check_set,
+     .help = "More credentials, by a name of your choice: an identity's `credentials` picks one, "
+             "and its session then uses that instead of the store's own."},
     OBJECT(tls, tls_options, "For an https endpoint."),
     NUMBER(part_mb, "8", 5, 5120,
            "Size of the first parts of an upload, in MiB; a smaller file is one request. Parts "

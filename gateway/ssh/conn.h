@@ -8,6 +8,7 @@
 #include "auth/auth.h"
 #include "auth/throttle.h"
 #include "backends/backends.h"
+#include "backends/stores.h"
 #include "config/settings.h"
 #include "gateway/io/loop.h"
 #include "gateway/ssh/host_keys.h"
@@ -24,6 +25,7 @@ struct conn_env {
     struct throttle *throttle;
     struct host_keys *host_keys;
     struct backend *(*backend)(void *arg, const char *name);
+    struct stores *stores; /* of users that bring their own */
     /* The login is over (it counts no more as unauthenticated). Once at most. */
     void (*authenticated)(void *tag, const char *user);
     /* The connection is gone; its pointer is dead when this returns. Once, never before

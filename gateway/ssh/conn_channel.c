@@ -144,8 +144,11 @@ static int on_message(ssh_session session, ssh_message m, void *userdata)
 
 enum gw_err conn_channel_prepare(struct conn *c)
 {
-    const struct vfs_env env = {
-        .loop = c->env->loop, .backend = c->env->backend, .arg = c->env->arg, .log = &c->log};
+    const struct vfs_env env = {.loop = c->env->loop,
+                                .backend = c->env->backend,
+                                .arg = c->env->arg,
+                                .stores = c->env->stores,
+                                .log = &c->log};
     struct gw_errmsg msg = {""};
     enum gw_err err = vfs_new(&env, c->id, &c->vfs, &msg);
     if (err != GW_OK)

@@ -31,7 +31,10 @@ struct vfs_perm {
 struct vfs {
     struct fs base;
     const struct log_ctx *log;
-    char *user, *credentials, *home;
+    char *user, *home;
+    struct identity_credentials keys;       /* what credentials shows */
+    struct backend_credentials credentials; /* of the mounts whose store takes them */
+    bool has_credentials;
     struct vfs_mount *mounts; /* sorted by path */
     size_t nmounts;
     struct vfs_perm *perms;
@@ -96,18 +99,25 @@ static uint32_t perms_of(const struct vfs *v, const char *path)
     return best;
 }
 
+/* What m asks of its store. */
+static struct backend_view view_args(const struct vfs *v, const struct vfs_mount *m)
+{
+    bool with = v->has_credentials && backend_has_credentials(m->backend);
+    return (struct backend_view){
+        .prefix = m->prefix,
+        .user = v->user,
+        .credentials = with ? &v->credentials : NULL,
+        .read_only = m->read_only,
+        .no_links = v->perms_differ,
+        .log = v->log,
+    };
+}
+
 static enum gw_err view_of(struct vfs *v, struct vfs_mount *m, struct fs **out)
 {
     enum gw_err err = GW_OK;
     if (m->view == NULL) {
-        const struct backend_view args = {
-            .prefix = m->prefix,
-            .user = v->user,
-            .credentials = v->credentials,
-            .read_only = m->read_only,
-            .no_links = v->perms_differ,
-            .log = v->log,
-        };
+        const struct backend_view args = view_args(v, m);
         err = backend_view_new(m->backend, &args, &m->view);
         if (err != GW_OK)
             log_msg(LOG_LVL_ERROR, v->log, "mount", "%s: backend %s: %s", m->path, m->backend->name,
@@ -430,6 +440,23 @@ static enum gw_err normal(const char *path, const char *what, struct vpath *out,
     return GW_OK;
 }
 
+/* Gives a reference. */
+static enum gw_err open_backend(const struct vfs_env *env, const struct identity_mount *in,
+                                const char *path, struct backend **out, struct gw_errmsg *msg)
+{
+    if (in->backend != NULL) {
+        struct backend *b = env->backend(env->arg, in->backend);
+        if (b == NULL)
+            return gw_err_set(msg, GW_CONFIG, "mounts: %s: no such backend: %s", path, in->backend);
+        *out = backend_ref(b);
+        return GW_OK;
+    }
+    struct gw_errmsg why = {"no stores of users here"};
+    enum gw_err err =
+        env->stores == NULL ? GW_CONFIG : stores_open(env->stores, in->store, out, &why);
+    return err == GW_OK ? err : gw_err_set(msg, err, "mounts: %s: %.400s", path, why.text);
+}
+
 static enum gw_err add_mount(struct vfs *v, const struct vfs_env *env,
                              const struct identity_mount *in, struct gw_errmsg *msg)
 {
@@ -443,19 +470,15 @@ static enum gw_err add_mount(struct vfs *v, const struct vfs_env *env,
     for (size_t i = 0; i < v->nmounts; i++)
         if (strcmp(v->mounts[i].path, path.s) == 0)
             return gw_err_set(msg, GW_CONFIG, "mounts: %s is there twice", path.s);
-    if (in->backend == NULL)
-        return gw_err_set(msg, GW_UNSUPPORTED,
-                          "mounts: %s: a store of its own is not in this "
-                          "version",
-                          path.s);
-    struct backend *b = env->backend(env->arg, in->backend);
-    if (b == NULL)
-        return gw_err_set(msg, GW_CONFIG, "mounts: %s: no such backend: %s", path.s, in->backend);
+    struct backend *b = NULL;
+    err = open_backend(env, in, path.s, &b, msg);
+    if (err != GW_OK)
+        return err;
     struct vfs_mount *m = &v->mounts[v->nmounts++];
     m->path = mem_strdup(path.s);
     m->prefix = mem_strdup(prefix.s + 1);
     m->read_only = in->read_only;
-    m->backend = backend_ref(b);
+    m->backend = b;
     return GW_OK;
 }
 
@@ -510,6 +533,35 @@ static enum gw_err add_perms(struct vfs *v, const struct identity *id, struct gw
     return GW_OK;
 }
 
+static void copy_credentials(struct vfs *v, const struct identity_credentials *from)
+{
+    struct identity_credentials *k = &v->keys;
+    *k = (struct identity_credentials){mem_strdup(from->set), mem_strdup(from->access_key_id),
+                                       mem_strdup(from->secret_access_key),
+                                       mem_strdup(from->session_token)};
+    v->credentials = (struct backend_credentials){k->set, k->access_key_id, k->secret_access_key,
+                                                  k->session_token};
+    v->has_credentials = k->set != NULL || k->access_key_id != NULL;
+}
+
+/* Before the client is told that it is in: have the stores what the identity wants of them? */
+static enum gw_err ask_stores(struct vfs *v, struct gw_errmsg *msg)
+{
+    bool taken = !v->has_credentials;
+    for (size_t i = 0; i < v->nmounts; i++) {
+        const struct vfs_mount *m = &v->mounts[i];
+        const struct backend_view args = view_args(v, m);
+        struct gw_errmsg why = {""};
+        enum gw_err err = backend_admits(m->backend, &args, &why);
+        if (err != GW_OK)
+            return gw_err_set(msg, err, "mounts: %s: %.400s", m->path, why.text);
+        taken = taken || args.credentials != NULL;
+    }
+    return taken
+               ? GW_OK
+               : gw_err_set(msg, GW_CONFIG, "credentials: no mount is on a store that takes them");
+}
+
 static enum gw_err fill(struct vfs *v, const struct vfs_env *env, const struct identity *id,
                         struct gw_errmsg *msg)
 {
@@ -529,7 +581,7 @@ static enum gw_err fill(struct vfs *v, const struct vfs_env *env, const struct i
         err = add_perms(v, id, msg);
     if (err == GW_OK)
         qsort(v->mounts, v->nmounts, sizeof *v->mounts, by_path);
-    return err;
+    return err == GW_OK ? ask_stores(v, msg) : err;
 }
 
 enum gw_err vfs_new(const struct vfs_env *env, const struct identity *id, struct vfs **out,
@@ -541,8 +593,7 @@ enum gw_err vfs_new(const struct vfs_env *env, const struct identity *id, struct
     v->base.loop = env->loop;
     v->log = env->log;
     v->user = mem_strdup(id->user);
-    v->credentials = mem_strdup(id->credentials.set != NULL ? id->credentials.set
-                                                            : id->credentials.access_key_id);
+    copy_credentials(v, &id->credentials);
     enum gw_err err = fill(v, env, id, msg);
     if (err != GW_OK) {
         vfs_free(&v);
@@ -565,7 +616,10 @@ void vfs_free(struct vfs **vp)
     mem_free(v->mounts);
     mem_free(v->perms);
     mem_free(v->user);
-    mem_free(v->credentials);
+    mem_free(v->keys.set);
+    mem_free(v->keys.access_key_id);
+    mem_free_secret_str(&v->keys.secret_access_key);
+    mem_free_secret_str(&v->keys.session_token);
     mem_free(v->home);
     mem_free(v);
 }

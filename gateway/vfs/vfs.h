@@ -14,6 +14,7 @@
 #include "auth/identity.h"
 #include "backends/backends.h"
 #include "backends/fs.h"
+#include "backends/stores.h"
 
 struct vfs;
 
@@ -22,11 +23,13 @@ struct vfs_env {
     /* The backend of that name on this loop, or NULL. */
     struct backend *(*backend)(void *arg, const char *name);
     void *arg;
+    struct stores *stores;     /* for mounts with a store of their own; NULL = there are none */
     const struct log_ctx *log; /* borrowed for the vfs's life */
 };
 
-/* Copies what it needs of id. Errors: GW_CONFIG: a mount on an unknown backend, a malformed path,
- * two mounts on one path, no mount at all. */
+/* Copies what it needs of id. Errors: GW_CONFIG: a mount on an unknown backend, a store that cannot
+ * be made or does not have what the identity asks of it, a malformed path, two mounts on one path,
+ * no mount at all. */
 enum gw_err vfs_new(const struct vfs_env *env, const struct identity *id, struct vfs **out,
                     struct gw_errmsg *msg);
 void vfs_free(struct vfs **vp);
