@@ -42,7 +42,8 @@ enum {
     FS_CAP_COPY = 1u << 4,  /* server-side copy */
     FS_CAP_FSYNC = 1u << 5, /* fsync means something before close */
     FS_CAP_READ_ONLY = 1u << 6,
-    FS_CAP_OWNER = 1u << 7, /* uid, gid and mode are real */
+    FS_CAP_OWNER = 1u << 7,    /* uid, gid and mode are real */
+    FS_CAP_IN_PLACE = 1u << 8, /* an upload is there while it comes, and stays when it is cut off */
 };
 
 enum fs_kind {

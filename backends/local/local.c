@@ -69,6 +69,8 @@ static enum gw_err local_view(struct backend *b, const struct backend_view *args
         l->base.caps |= FS_CAP_SYMLINK;
     if (args->read_only)
         l->base.caps |= FS_CAP_READ_ONLY;
+    if (!((struct local_backend *)b)->store->atomic)
+        l->base.caps |= FS_CAP_IN_PLACE;
     l->backend = backend_ref(b);
     l->root = local_root_new(((struct local_backend *)b)->store, args);
     *out = &l->base;

@@ -544,15 +544,34 @@ static void copy_credentials(struct vfs *v, const struct identity_credentials *f
     v->has_credentials = k->set != NULL || k->access_key_id != NULL;
 }
 
+/* To continue a file that was kept is to write at any offset. */
+static enum gw_err ask_resume(struct vfs *v, struct vfs_mount *m, struct gw_errmsg *msg)
+{
+    struct fs *view = NULL;
+    if (m->read_only)
+        return GW_OK;
+    enum gw_err err = view_of(v, m, &view);
+    if (err != GW_OK)
+        return gw_err_set(msg, err, "%s", gw_err_text(err));
+    if (view->caps & FS_CAP_RANDOM_WRITE)
+        return GW_OK;
+    return gw_err_set(msg, GW_CONFIG,
+                      "partial_uploads: \"resume\" needs a store that continues a file: backend %s "
+                      "does with a state_dir to spool in; or take \"keep\"",
+                      m->backend->name);
+}
+
 /* Before the client is told that it is in: have the stores what the identity wants of them? */
-static enum gw_err ask_stores(struct vfs *v, struct gw_errmsg *msg)
+static enum gw_err ask_stores(struct vfs *v, bool resume, struct gw_errmsg *msg)
 {
     bool taken = !v->has_credentials;
     for (size_t i = 0; i < v->nmounts; i++) {
-        const struct vfs_mount *m = &v->mounts[i];
+        struct vfs_mount *m = &v->mounts[i];
         const struct backend_view args = view_args(v, m);
         struct gw_errmsg why = {""};
         enum gw_err err = backend_admits(m->backend, &args, &why);
+        if (err == GW_OK && resume)
+            err = ask_resume(v, m, &why);
         if (err != GW_OK)
             return gw_err_set(msg, err, "mounts: %s: %.400s", m->path, why.text);
         taken = taken || args.credentials != NULL;
@@ -581,7 +600,9 @@ static enum gw_err fill(struct vfs *v, const struct vfs_env *env, const struct i
         err = add_perms(v, id, msg);
     if (err == GW_OK)
         qsort(v->mounts, v->nmounts, sizeof *v->mounts, by_path);
-    return err == GW_OK ? ask_stores(v, msg) : err;
+    if (err != GW_OK)
+        return err;
+    return ask_stores(v, id->partial_uploads == IDENTITY_PARTIAL_RESUME, msg);
 }
 
 enum gw_err vfs_new(const struct vfs_env *env, const struct identity *id, struct vfs **out,
@@ -663,6 +684,18 @@ enum gw_err vfs_permitted(struct vfs *v, const char *path, uint32_t perms, const
     if (text != NULL)
         *text = words;
     return err;
+}
+
+bool vfs_is_read_only(struct vfs *v, const char *path)
+{
+    const char *rest;
+    const struct vfs_mount *m = mount_of(v, path, &rest);
+    return m != NULL && m->read_only;
+}
+
+bool vfs_leads_to_mount(struct vfs *v, const char *path)
+{
+    return leads_to_mount(v, path, false);
 }
 
 const char *vfs_home(struct vfs *v)

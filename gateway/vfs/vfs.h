@@ -47,6 +47,9 @@ uint32_t vfs_caps(struct vfs *v, const char *path);
  * where the mount is read-only and perms would change something. text (may be NULL): words for the
  * client. */
 enum gw_err vfs_permitted(struct vfs *v, const char *path, uint32_t perms, const char **text);
+/* Does it lie on a read-only mount? Does it lead to a mount below it? */
+bool vfs_is_read_only(struct vfs *v, const char *path);
+bool vfs_leads_to_mount(struct vfs *v, const char *path);
 const char *vfs_home(struct vfs *v); /* where relative paths start */
 
 #endif

@@ -1,0 +1,21 @@
+/*
+ * Counts what a tree holds: a walk through its own folders, one listing at a time (on a disk on the
+ * pool, on S3 a page of keys a request). Files count with their size, links as a file of no size,
+ * folders not at all; nothing on a mount that is read-only counts. Follows no links.
+ * Memory: the names of folders that are still to be listed, COUNT_FOLDERS_MAX at most.
+ */
+#ifndef GATEWAY_VFS_COUNT_H
+#define GATEWAY_VFS_COUNT_H
+
+#include "gateway/vfs/usage.h"
+#include "gateway/vfs/vfs.h"
+
+#define COUNT_FOLDERS_MAX 100000u
+
+/* err: of the first folder that could not be listed; text for the log. */
+typedef void count_done_fn(void *arg, enum gw_err err, const char *text, struct usage_sum sum);
+
+/* Borrows v until done or cancel. */
+struct op *count_start(struct vfs *v, count_done_fn *done, void *arg);
+
+#endif

@@ -1,0 +1,200 @@
+#include "gateway/vfs/quota_impl.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/vfs/count.h"
+
+/* ---- counting ---- */
+
+static void counted(void *arg, enum gw_err err, const char *text, struct usage_sum sum)
+{
+    struct quota *q = arg;
+    q->count = NULL;
+    if (err == GW_OK) {
+        LOG_EVENT(LOG_LVL_INFO, q->log, "quota_counted", log_u64("bytes", (uint64_t)sum.bytes),
+                  log_u64("files", (uint64_t)sum.files));
+        usage_counted(q->usage, sum);
+        return;
+    }
+    LOG_EVENT(LOG_LVL_ERROR, q->log, "quota_unknown", log_str("error", gw_err_name(err)),
+              log_str("reason", text));
+    usage_uncounted(q->usage);
+}
+
+enum usage_state quota_know(struct quota *q)
+{
+    if (q->usage == NULL)
+        return USAGE_KNOWN;
+    enum usage_state state = usage_claim(q->usage);
+    if (state != USAGE_MINE)
+        return state;
+    q->count = count_start(q->v, counted, q);
+    return USAGE_OTHERS;
+}
+
+/* ---- limits ---- */
+
+enum gw_err quota_fits(const struct quota *q, uint64_t size)
+{
+    return q->max_file > 0 && size > q->max_file ? GW_TOO_LARGE : GW_OK;
+}
+
+enum gw_err quota_charge(struct quota *q, struct usage_sum more)
+{
+    if (q->usage == NULL || usage_charge(q->usage, more, q->most))
+        return GW_OK;
+    return GW_QUOTA;
+}
+
+void quota_give_back(struct quota *q, struct usage_sum *charged)
+{
+    if (q->usage != NULL && (charged->bytes != 0 || charged->files != 0))
+        usage_adjust(q->usage, (struct usage_sum){-charged->bytes, -charged->files});
+    *charged = (struct usage_sum){0, 0};
+}
+
+void quota_settle(struct quota *q, struct usage_sum by)
+{
+    if (q->usage == NULL)
+        return;
+    usage_adjust(q->usage, by);
+    usage_changed(q->usage);
+}
+
+const char *quota_text(const struct quota *q, enum gw_err err, char text[FS_TEXT_MAX])
+{
+    if (err == GW_TOO_LARGE) {
+        snprintf(text, FS_TEXT_MAX, "larger than the %" PRIu64 " bytes that a file may have here",
+                 q->max_file);
+        return text;
+    }
+    if (err != GW_QUOTA)
+        return NULL;
+    struct usage_sum now = usage_now(q->usage);
+    int n = snprintf(text, FS_TEXT_MAX, "quota: ");
+    if (q->most.bytes > 0)
+        n += snprintf(text + n, FS_TEXT_MAX - (size_t)n, "%" PRId64 " of %" PRId64 " bytes%s",
+                      now.bytes, q->most.bytes, q->most.files > 0 ? " and " : "");
+    if (q->most.files > 0)
+        n += snprintf(text + n, FS_TEXT_MAX - (size_t)n, "%" PRId64 " of %" PRId64 " files",
+                      now.files, q->most.files);
+    snprintf(text + n, FS_TEXT_MAX - (size_t)n, " are used");
+    return text;
+}
+
+/* ---- what needs no more than to be handed on ---- */
+
+static struct quota *of(struct fs *fs)
+{
+    return (struct quota *)fs;
+}
+
+static struct op *quota_stat(struct fs *fs, const char *path, bool follow, fs_done_fn *done,
+                             void *arg)
+{
+    return fs_stat(of(fs)->inner, path, follow, done, arg);
+}
+
+/* A folder that is open belongs to the tree. */
+static struct op *quota_opendir(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
+{
+    return fs_opendir(of(fs)->inner, path, done, arg);
+}
+
+static struct op *quota_mkdir(struct fs *fs, const char *path, const struct fs_attr *attr,
+                              fs_done_fn *done, void *arg)
+{
+    return fs_mkdir(of(fs)->inner, path, attr, done, arg);
+}
+
+static struct op *quota_rmdir(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
+{
+    return fs_rmdir(of(fs)->inner, path, done, arg);
+}
+
+static struct op *quota_readlink(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
+{
+    return fs_readlink(of(fs)->inner, path, done, arg);
+}
+
+static void quota_free(struct fs *fs)
+{
+    struct quota *q = of(fs);
+    if (q->count != NULL) {
+        op_cancel(&q->count);
+        usage_uncounted(q->usage); /* who waits counts */
+    }
+    usage_close(&q->usage);
+    mem_free(q);
+}
+
+static const struct fs_type quota_type = {
+    .name = "quota",
+    .open = quota_file_open,
+    .read_now = quota_file_read_now,
+    .read = quota_file_read,
+    .write_now = quota_file_write_now,
+    .write = quota_file_write,
+    .fsync = quota_file_fsync,
+    .fstat = quota_file_fstat,
+    .fsetstat = quota_file_fsetstat,
+    .close = quota_file_close,
+    .abort = quota_file_abort,
+    .copy = quota_file_copy,
+    .stat = quota_stat,
+    .setstat = quota_path_setstat,
+    .opendir = quota_opendir,
+    .remove = quota_path_remove,
+    .mkdir = quota_mkdir,
+    .rmdir = quota_rmdir,
+    .rename = quota_path_rename,
+    .readlink = quota_readlink,
+    .symlink = quota_path_symlink,
+    .hardlink = quota_path_hardlink,
+    .statvfs = quota_path_statvfs,
+    .free = quota_free,
+};
+
+/* Who it is, and what is counted for them. */
+static char *key_of(const struct identity *id)
+{
+    struct gw_buf b;
+    gw_buf_init(&b, SIZE_MAX / 2);
+    gw_buf_put_text(&b, id->user);
+    for (size_t i = 0; i < id->nmounts; i++) {
+        const struct identity_mount *m = &id->mounts[i];
+        if (!m->read_only)
+            gw_buf_printf(&b, "\n%s\n%s\n%s", m->path, m->backend == NULL ? "" : m->backend,
+                          m->prefix);
+    }
+    char *key = mem_strdup(gw_buf_cstr(&b));
+    gw_buf_free(&b);
+    return key;
+}
+
+struct fs *quota_new(struct vfs *v, const struct identity *id, const struct log_ctx *log)
+{
+    const struct identity_limits *l = &id->limits;
+    bool counts = l->quota_bytes > 0 || l->quota_files > 0;
+    if (!counts && l->max_file_bytes == 0)
+        return NULL;
+    struct quota *q = mem_zalloc(sizeof *q);
+    q->inner = vfs_fs(v);
+    q->fs.type = &quota_type;
+    q->fs.loop = q->inner->loop;
+    q->fs.caps = q->inner->caps;
+    q->v = v;
+    q->log = log;
+    q->max_file = l->max_file_bytes;
+    q->most = (struct usage_sum){(int64_t)l->quota_bytes, (int64_t)l->quota_files};
+    if (counts) {
+        char *key = key_of(id);
+        q->usage = usage_open(key);
+        mem_free(key);
+        (void)quota_know(q);
+    }
+    return &q->fs;
+}

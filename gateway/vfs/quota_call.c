@@ -1,0 +1,126 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/vfs/quota_impl.h"
+
+static void call_free(struct quota_call *c)
+{
+    op_cancel(&c->step);
+    quota_give_back(c->q, &c->charged);
+    if (c->drop != NULL)
+        c->drop(c);
+    mem_free(c->path[0]);
+    mem_free(c->path[1]);
+    mem_free(c);
+}
+
+static void cancel(struct op *op)
+{
+    call_free((struct quota_call *)op);
+}
+
+static const struct op_type call_type = {"quota", cancel};
+
+struct quota_call *quota_call_new(struct quota *q, const char *path, const char *second,
+                                  fs_done_fn *done, void *arg)
+{
+    struct quota_call *c = mem_zalloc(sizeof *c);
+    c->op.type = &call_type;
+    c->q = q;
+    c->path[0] = mem_strdup(path);
+    c->path[1] = mem_strdup(second);
+    c->done = done;
+    c->arg = arg;
+    return c;
+}
+
+void quota_call_done(void *arg, const struct fs_res *res)
+{
+    struct quota_call *c = arg;
+    struct fs_res mine = *res;
+    c->step = NULL;
+    if (res->err == GW_OK) {
+        c->charged = (struct usage_sum){0, 0}; /* it stays */
+        if (c->changes)
+            quota_settle(c->q, c->on_ok);
+    }
+    if (c->tell != NULL)
+        c->tell(c, &mine);
+    c->done(c->arg, &mine);
+    call_free(c);
+}
+
+static void refused(void *arg)
+{
+    struct quota_call *c = arg;
+    c->step = NULL;
+    const struct fs_res res = {.err = c->err, .text = c->text[0] == '\0' ? NULL : c->text};
+    c->done(c->arg, &res);
+    call_free(c);
+}
+
+void quota_call_refuse(struct quota_call *c, enum gw_err err, const char *text)
+{
+    c->err = err;
+    if (text != NULL)
+        snprintf(c->text, sizeof c->text, "%s", text);
+    else
+        (void)quota_text(c->q, err, c->text);
+    c->step = loop_defer(c->q->fs.loop, refused, c);
+}
+
+static void looked(void *arg, const struct fs_res *res)
+{
+    struct quota_call *c = arg;
+    c->step = NULL;
+    if (res->err != GW_OK && res->err != GW_NOT_FOUND && res->err != GW_NO_PATH &&
+        res->err != GW_NOT_DIR && res->err != GW_LOOP) {
+        quota_call_refuse(c, res->err, res->text);
+        return;
+    }
+    if (res->err == GW_OK && res->attr->kind != FS_KIND_DIR) {
+        c->seen.is_file = true;
+        if (res->attr->kind == FS_KIND_REG && (res->attr->set & FS_ATTR_SIZE))
+            c->seen.size = (int64_t)res->attr->size;
+    }
+    c->act(c);
+}
+
+static void proceed(struct quota_call *c)
+{
+    if (c->look == NULL)
+        c->act(c);
+    else
+        c->step = fs_stat(c->q->inner, c->look, c->follow, looked, c);
+}
+
+static void count_ended(void *arg);
+
+static void ready_or_wait(struct quota_call *c)
+{
+    enum usage_state state = quota_know(c->q);
+    if (state == USAGE_KNOWN)
+        proceed(c);
+    else
+        c->step = usage_wait(c->q->usage, c->q->fs.loop, count_ended, c);
+}
+
+/* A count that failed is tried once more, by the first who comes. */
+static void count_ended(void *arg)
+{
+    struct quota_call *c = arg;
+    c->step = NULL;
+    if (c->waited && !usage_is_known(c->q->usage)) {
+        quota_call_refuse(c, GW_UPSTREAM, "quota: what is stored could not be counted");
+        return;
+    }
+    c->waited = true;
+    ready_or_wait(c);
+}
+
+struct op *quota_call_start(struct quota_call *c)
+{
+    ready_or_wait(c);
+    return &c->op;
+}

@@ -1,0 +1,340 @@
+/* Open files: each holds the tree's. One that is written knows how large it will be, and what of
+ * that the usage has been charged. */
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/vfs/quota_impl.h"
+
+enum { WRITES = FS_WRITE | FS_APPEND | FS_TRUNC | FS_CREATE };
+
+struct file {
+    struct fs_file base;
+    struct fs_file *inner;
+    struct quota *q;
+    bool writes;
+    bool append;
+    bool in_place;            /* what is written is there at once, and stays if this is aborted */
+    char *path;               /* of one that writes */
+    struct quota_seen old;    /* what its close replaces */
+    uint64_t size;            /* once all that was taken is written */
+    struct usage_sum charged; /* beyond `old` */
+    uint64_t changes;         /* usage_changes() when `old` was seen */
+};
+
+static struct file *of(struct fs_file *f)
+{
+    return (struct file *)f;
+}
+
+static struct quota *quota_of(struct fs *fs)
+{
+    return (struct quota *)fs;
+}
+
+static void file_free(struct file *f)
+{
+    fs_abort(&f->inner);
+    mem_free(f->path);
+    mem_free(f);
+}
+
+/* ---- open ---- */
+
+static void open_drop(struct quota_call *c)
+{
+    struct file *f = c->data;
+    if (f != NULL)
+        file_free(f);
+}
+
+static void open_tell(struct quota_call *c, struct fs_res *res)
+{
+    struct file *f = c->data;
+    if (res->err != GW_OK)
+        return;
+    f->inner = res->file;
+    res->file = &f->base;
+    c->data = NULL; /* the opener's */
+}
+
+static void open_act(struct quota_call *c)
+{
+    struct file *f = c->data;
+    struct quota *q = c->q;
+    if (f->writes && q->usage != NULL) {
+        f->old = c->seen;
+        f->changes = usage_changes(q->usage);
+        bool makes_one = !c->seen.is_file && (c->flags & FS_CREATE);
+        enum gw_err err = GW_OK;
+        if (makes_one)
+            err = quota_charge(q, (struct usage_sum){0, 1});
+        if (err != GW_OK) {
+            quota_call_refuse(c, err, NULL);
+            return;
+        }
+        if (makes_one)
+            f->charged.files = c->charged.files = 1; /* the call's until the file is open */
+    }
+    if (!(c->flags & FS_TRUNC)) {
+        f->size = (uint64_t)c->seen.size;
+        f->in_place = f->in_place || c->seen.is_file;
+    }
+    c->step = fs_open(q->inner, c->path[0], c->flags, c->attr.set != 0 ? &c->attr : NULL,
+                      quota_call_done, c);
+}
+
+struct op *quota_file_open(struct fs *fs, const char *path, uint32_t flags,
+                           const struct fs_attr *attr, fs_done_fn *done, void *arg)
+{
+    struct quota *q = quota_of(fs);
+    struct file *f = mem_zalloc(sizeof *f);
+    f->base.fs = fs;
+    f->q = q;
+    f->writes = (flags & WRITES) != 0;
+    f->append = (flags & FS_APPEND) != 0;
+    struct quota_call *c = quota_call_new(q, path, NULL, done, arg);
+    c->data = f;
+    c->act = open_act;
+    c->tell = open_tell;
+    c->drop = open_drop;
+    c->flags = flags;
+    if (attr != NULL)
+        c->attr = *attr;
+    if (!f->writes) {
+        open_act(c); /* reading waits for no count */
+        return &c->op;
+    }
+    f->path = mem_strdup(path);
+    f->in_place = (vfs_caps(q->v, path) & FS_CAP_IN_PLACE) != 0;
+    c->follow = true;
+    if (q->usage != NULL || !(flags & FS_TRUNC))
+        c->look = c->path[0];
+    return quota_call_start(c);
+}
+
+/* ---- growing ---- */
+
+/* Takes it that the file will be `size` bytes long, if it may. */
+static enum gw_err will_be(struct file *f, uint64_t size)
+{
+    struct quota *q = f->q;
+    enum gw_err err = size > f->size ? quota_fits(q, size) : GW_OK;
+    int64_t need = (int64_t)size - f->old.size;
+    struct usage_sum more = {(need > 0 ? need : 0) - f->charged.bytes, 0};
+    if (err == GW_OK && more.bytes != 0)
+        err = quota_charge(q, more);
+    if (err != GW_OK)
+        return err;
+    f->charged.bytes += more.bytes;
+    f->size = size;
+    return GW_OK;
+}
+
+static enum gw_err will_hold(struct file *f, uint64_t off, uint64_t len)
+{
+    uint64_t end = f->append ? f->size + len : off + len;
+    if (len == 0 || (!f->append && end <= f->size))
+        return GW_OK;
+    return will_be(f, end);
+}
+
+static struct op *refuse(struct quota *q, enum gw_err err, fs_done_fn *done, void *arg)
+{
+    char text[FS_TEXT_MAX];
+    return fs_fail(q->fs.loop, err, quota_text(q, err, text), done, arg);
+}
+
+enum gw_err quota_file_write_now(struct fs_file *file, uint64_t off, struct gw_span data)
+{
+    struct file *f = of(file);
+    /* An append counts when it is taken, so it is asked about once only; and write() has words. */
+    if (f->append || will_hold(f, off, data.len) != GW_OK)
+        return GW_BUSY;
+    return fs_write_now(f->inner, off, data);
+}
+
+struct op *quota_file_write(struct fs_file *file, uint64_t off, struct gw_span data,
+                            fs_done_fn *done, void *arg)
+{
+    struct file *f = of(file);
+    enum gw_err err = will_hold(f, off, data.len);
+    if (err != GW_OK)
+        return refuse(f->q, err, done, arg);
+    return fs_write(f->inner, off, data, done, arg);
+}
+
+struct op *quota_file_fsetstat(struct fs_file *file, const struct fs_attr *attr, fs_done_fn *done,
+                               void *arg)
+{
+    struct file *f = of(file);
+    if (f->writes && (attr->set & FS_ATTR_SIZE)) {
+        enum gw_err err = attr->size > INT64_MAX ? GW_TOO_LARGE : will_be(f, attr->size);
+        if (err != GW_OK)
+            return refuse(f->q, err, done, arg);
+    }
+    return fs_fsetstat(f->inner, attr, done, arg);
+}
+
+/* ---- copy: how much it will be only the source knows ---- */
+
+struct copy {
+    struct op op;
+    struct op *step;
+    struct file *from, *to;
+    uint64_t off, len, to_off;
+    fs_done_fn *done;
+    void *arg;
+};
+
+static void copy_cancel(struct op *op)
+{
+    struct copy *c = (struct copy *)op;
+    op_cancel(&c->step);
+    mem_free(c);
+}
+
+static const struct op_type copy_type = {"quota_copy", copy_cancel};
+
+static void copied(void *arg, const struct fs_res *res)
+{
+    struct copy *c = arg;
+    c->step = NULL;
+    c->done(c->arg, res);
+    mem_free(c);
+}
+
+static void copy_sized(void *arg, const struct fs_res *res)
+{
+    struct copy *c = arg;
+    struct quota *q = c->to->q;
+    char text[FS_TEXT_MAX];
+    c->step = NULL;
+    struct fs_res mine = {.err = res->err, .text = res->text};
+    if (res->err == GW_OK) {
+        uint64_t left = res->attr->size > c->off ? res->attr->size - c->off : 0;
+        mine.err = will_hold(c->to, c->to_off, c->len == 0 || c->len > left ? left : c->len);
+        mine.text = quota_text(q, mine.err, text);
+    }
+    if (mine.err == GW_OK) {
+        c->step = fs_copy(c->from->inner, c->off, c->len, c->to->inner, c->to_off, copied, c);
+        return;
+    }
+    c->done(c->arg, &mine);
+    mem_free(c);
+}
+
+struct op *quota_file_copy(struct fs_file *from, uint64_t off, uint64_t len, struct fs_file *to,
+                           uint64_t to_off, fs_done_fn *done, void *arg)
+{
+    struct copy *c = mem_zalloc(sizeof *c);
+    *c = (struct copy){.op.type = &copy_type,
+                       .from = of(from),
+                       .to = of(to),
+                       .off = off,
+                       .len = len,
+                       .to_off = to_off,
+                       .done = done,
+                       .arg = arg};
+    c->step = fs_fstat(c->from->inner, copy_sized, c);
+    return &c->op;
+}
+
+/* ---- the end ---- */
+
+struct closing {
+    struct op op;
+    struct op *step;
+    struct file *file;
+    fs_done_fn *done;
+    void *arg;
+};
+
+static void close_free(struct closing *c)
+{
+    op_cancel(&c->step);
+    quota_give_back(c->file->q, &c->file->charged);
+    file_free(c->file);
+    mem_free(c);
+}
+
+static void close_cancel(struct op *op)
+{
+    close_free((struct closing *)op);
+}
+
+static const struct op_type close_type = {"quota_close", close_cancel};
+
+static void closed(void *arg, const struct fs_res *res)
+{
+    struct closing *c = arg;
+    struct file *f = c->file;
+    c->step = NULL;
+    if (f->writes && (res->err == GW_OK || f->in_place)) {
+        int64_t bytes = (int64_t)f->size - f->old.size;
+        int64_t files = f->old.is_file ? 0 : 1;
+        quota_settle(f->q, (struct usage_sum){bytes - f->charged.bytes, files - f->charged.files});
+        f->charged = (struct usage_sum){0, 0};
+    }
+    c->done(c->arg, res);
+    close_free(c);
+}
+
+/* What is there by now is what the close replaces. */
+static void looked_again(void *arg, const struct fs_res *res)
+{
+    struct closing *c = arg;
+    struct file *f = c->file;
+    c->step = NULL;
+    if (res->err == GW_OK) {
+        bool regular = res->attr->kind == FS_KIND_REG && (res->attr->set & FS_ATTR_SIZE);
+        f->old = (struct quota_seen){true, regular ? (int64_t)res->attr->size : 0};
+    } else if (res->err == GW_NOT_FOUND) {
+        f->old = (struct quota_seen){false, 0};
+    }
+    c->step = fs_close(&f->inner, closed, c);
+}
+
+struct op *quota_file_close(struct fs_file *file, fs_done_fn *done, void *arg)
+{
+    struct file *f = of(file);
+    struct quota *q = f->q;
+    struct closing *c = mem_zalloc(sizeof *c);
+    *c = (struct closing){.op.type = &close_type, .file = f, .done = done, .arg = arg};
+    if (f->writes && !f->in_place && q->usage != NULL && usage_changes(q->usage) != f->changes)
+        c->step = fs_stat(q->inner, f->path, true, looked_again, c);
+    else
+        c->step = fs_close(&f->inner, closed, c);
+    return &c->op;
+}
+
+void quota_file_abort(struct fs_file *file)
+{
+    struct file *f = of(file);
+    if (f->in_place && f->q->usage != NULL)
+        quota_settle(f->q, (struct usage_sum){0, 0}); /* what was charged is there */
+    else
+        quota_give_back(f->q, &f->charged);
+    file_free(f);
+}
+
+/* ---- handed on ---- */
+
+enum gw_err quota_file_read_now(struct fs_file *f, uint64_t off, uint8_t *to, size_t len, size_t *n)
+{
+    return fs_read_now(of(f)->inner, off, to, len, n);
+}
+
+struct op *quota_file_read(struct fs_file *f, uint64_t off, size_t len, fs_done_fn *done, void *arg)
+{
+    return fs_read(of(f)->inner, off, len, done, arg);
+}
+
+struct op *quota_file_fsync(struct fs_file *f, fs_done_fn *done, void *arg)
+{
+    return fs_fsync(of(f)->inner, done, arg);
+}
+
+struct op *quota_file_fstat(struct fs_file *f, fs_done_fn *done, void *arg)
+{
+    return fs_fstat(of(f)->inner, done, arg);
+}

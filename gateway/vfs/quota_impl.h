@@ -1,0 +1,107 @@
+/* What the files of a quota share: quota.c (the limits), quota_file.c (open files), quota_path.c
+ * (names), quota_call.c (what both wait for). Nobody else includes it. */
+#ifndef GATEWAY_VFS_QUOTA_IMPL_H
+#define GATEWAY_VFS_QUOTA_IMPL_H
+
+#include "gateway/vfs/quota.h"
+#include "gateway/vfs/usage.h"
+
+struct quota {
+    struct fs fs;
+    struct fs *inner; /* v's */
+    struct vfs *v;
+    const struct log_ctx *log;
+    uint64_t max_file;     /* 0 = no limit */
+    struct usage *usage;   /* NULL = nothing is counted */
+    struct usage_sum most; /* 0 = no limit */
+    struct op *count;      /* ours, under way */
+};
+
+/* ---- quota.c ---- */
+
+/* KNOWN, or OTHERS: a count is under way, maybe ours. */
+enum usage_state quota_know(struct quota *q);
+enum gw_err quota_fits(const struct quota *q, uint64_t size);     /* GW_TOO_LARGE */
+enum gw_err quota_charge(struct quota *q, struct usage_sum more); /* GW_QUOTA */
+void quota_give_back(struct quota *q, struct usage_sum *charged);
+/* What came about, beyond what was charged. */
+void quota_settle(struct quota *q, struct usage_sum by);
+/* Words for the client; NULL for other errors. */
+const char *quota_text(const struct quota *q, enum gw_err err, char text[FS_TEXT_MAX]);
+
+/* ---- quota_call.c ---- */
+
+/* What is under a name. */
+struct quota_seen {
+    bool is_file; /* anything that is no folder */
+    int64_t size; /* of a regular file; else 0 */
+};
+
+/*
+ * One operation on names: waits until the usage is known, looks at what is under `look` (NULL =
+ * does not), then acts. act starts the inner operation into c->step with quota_call_done, or
+ * refuses by quota_call_refuse(). `charged` is given back when the operation fails, `on_ok` settled
+ * when it succeeds.
+ */
+struct quota_call {
+    struct op op;
+    struct quota *q;
+    struct op *step;
+    void (*act)(struct quota_call *c);
+    /* Changes what the caller is told; NULL = nothing. */
+    void (*tell)(struct quota_call *c, struct fs_res *res);
+    void (*drop)(struct quota_call *c); /* frees what of `data` nobody took; NULL = nothing */
+    fs_done_fn *done;
+    void *arg;
+    const char *look;
+    bool follow, waited;
+    bool changes; /* what is stored, when it succeeds */
+    char *path[2];
+    uint32_t flags;
+    struct fs_attr attr;
+    void *data;
+    struct quota_seen seen;
+    struct usage_sum charged, on_ok;
+    enum gw_err err;
+    char text[FS_TEXT_MAX];
+};
+
+/* Copies the paths (NULL = none); the rest is the caller's to set before quota_call_start(). */
+struct quota_call *quota_call_new(struct quota *q, const char *path, const char *second,
+                                  fs_done_fn *done, void *arg);
+struct op *quota_call_start(struct quota_call *c);
+void quota_call_done(void *arg, const struct fs_res *res);
+/* Answers on the next turn; in words of quota_text() where text is NULL. */
+void quota_call_refuse(struct quota_call *c, enum gw_err err, const char *text);
+
+/* ---- quota_file.c and quota_path.c: rows of the type ---- */
+
+struct op *quota_file_open(struct fs *fs, const char *path, uint32_t flags,
+                           const struct fs_attr *attr, fs_done_fn *done, void *arg);
+enum gw_err quota_file_read_now(struct fs_file *f, uint64_t off, uint8_t *to, size_t len,
+                                size_t *n);
+struct op *quota_file_read(struct fs_file *f, uint64_t off, size_t len, fs_done_fn *done,
+                           void *arg);
+enum gw_err quota_file_write_now(struct fs_file *f, uint64_t off, struct gw_span data);
+struct op *quota_file_write(struct fs_file *f, uint64_t off, struct gw_span data, fs_done_fn *done,
+                            void *arg);
+struct op *quota_file_fsync(struct fs_file *f, fs_done_fn *done, void *arg);
+struct op *quota_file_fstat(struct fs_file *f, fs_done_fn *done, void *arg);
+struct op *quota_file_fsetstat(struct fs_file *f, const struct fs_attr *attr, fs_done_fn *done,
+                               void *arg);
+struct op *quota_file_close(struct fs_file *f, fs_done_fn *done, void *arg);
+void quota_file_abort(struct fs_file *f);
+struct op *quota_file_copy(struct fs_file *from, uint64_t off, uint64_t len, struct fs_file *to,
+                           uint64_t to_off, fs_done_fn *done, void *arg);
+struct op *quota_path_setstat(struct fs *fs, const char *path, bool follow,
+                              const struct fs_attr *attr, fs_done_fn *done, void *arg);
+struct op *quota_path_remove(struct fs *fs, const char *path, fs_done_fn *done, void *arg);
+struct op *quota_path_rename(struct fs *fs, const char *from, const char *to, uint32_t flags,
+                             fs_done_fn *done, void *arg);
+struct op *quota_path_symlink(struct fs *fs, const char *target, const char *path, fs_done_fn *done,
+                              void *arg);
+struct op *quota_path_hardlink(struct fs *fs, const char *from, const char *to, fs_done_fn *done,
+                               void *arg);
+struct op *quota_path_statvfs(struct fs *fs, const char *path, fs_done_fn *done, void *arg);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * What a user stores, as the whole process sees it: bytes and files, counted once and kept while
+ * any session of that user runs. A small table under one lock, because sessions of one user may
+ * live on several loops: nothing waits while it is held.
+ *
+ * Any thread, but a waiter belongs to its loop.
+ */
+#ifndef GATEWAY_VFS_USAGE_H
+#define GATEWAY_VFS_USAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/io/loop.h"
+#include "gateway/io/op.h"
+
+struct usage; /* one user's */
+
+struct usage_sum {
+    int64_t bytes, files;
+};
+
+/* The one of `key` (copied), a reference: of who the user is and what is counted. */
+struct usage *usage_open(const char *key);
+/* The last one forgets what was counted. NULL-safe. */
+void usage_close(struct usage **up);
+
+/*
+ * Is it counted? KNOWN, or MINE: the caller counts, and ends that by usage_counted() or
+ * usage_uncounted(); or OTHERS: somebody else does, usage_wait() tells of the end.
+ */
+enum usage_state { USAGE_KNOWN, USAGE_MINE, USAGE_OTHERS };
+enum usage_state usage_claim(struct usage *u);
+bool usage_is_known(struct usage *u);
+void usage_counted(struct usage *u, struct usage_sum sum);
+void usage_uncounted(struct usage *u); /* the count failed or was given up */
+/* fn(arg) on l when the count that is under way has ended, well or not: usage_claim() again. */
+struct op *usage_wait(struct usage *u, struct loop *l, loop_fn *fn, void *arg);
+
+/* Adds `more` if neither sum gets over `most` (0 = no limit) by it; what shrinks always fits. */
+bool usage_charge(struct usage *u, struct usage_sum more, struct usage_sum most);
+/* The same without a question: what was charged and did not come about, what was removed. */
+void usage_adjust(struct usage *u, struct usage_sum by);
+struct usage_sum usage_now(struct usage *u);
+/* How often a file came, went or changed its size. Equal at two times: nothing did between. */
+uint64_t usage_changes(struct usage *u);
+void usage_changed(struct usage *u);
+
+#endif

@@ -1,0 +1,359 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backends/memory.h"
+#include "gateway/base/mem.h"
+#include "gateway/vfs/quota.h"
+#include "gateway/vfs/usage.h"
+#include "tests/support/sync.h"
+
+struct fixture {
+    struct loop *loop;
+    struct backend *store;
+    struct fs *raw; /* the whole store, past all limits */
+    struct vfs *v;
+    struct fs *fs; /* with limits */
+};
+
+static struct backend *backend_named(void *arg, const char *name)
+{
+    (void)name;
+    return ((struct fixture *)arg)->store;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = mem_zalloc(sizeof *f);
+    struct memory_conf conf = {.max_mb = 16};
+    const struct opt_any any = {.kind = &memory_kind.opt, .conf = &conf};
+    const struct backend_view whole = {.prefix = ""};
+    assert_int_equal(loop_new(&f->loop), GW_OK);
+    const struct backend_env env = {.loop = f->loop};
+    assert_int_equal(backend_new(&env, "m", &any, &f->store, NULL), GW_OK);
+    assert_int_equal(backend_view_new(f->store, &whole, &f->raw), GW_OK);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    fs_free(&f->fs);
+    vfs_free(&f->v);
+    fs_free(&f->raw);
+    backend_unref(&f->store);
+    loop_free(&f->loop);
+    mem_free(f);
+    return 0;
+}
+
+#define TEXT(s) ((char *)(uintptr_t)(s))
+
+/* The tree of a user with these limits; "/ro" is read-only, and shows the store's folder `ro`. */
+static void begin(struct fixture *f, struct identity_limits limits)
+{
+    struct identity_mount mounts[] = {
+        {.path = TEXT("/"), .backend = TEXT("m"), .prefix = TEXT("")},
+        {.path = TEXT("/ro"), .backend = TEXT("m"), .prefix = TEXT("ro"), .read_only = true},
+    };
+    const struct identity id = {
+        .user = TEXT("alice"), .home = TEXT("/"), .mounts = mounts, .nmounts = 2, .limits = limits};
+    const struct vfs_env env = {.loop = f->loop, .backend = backend_named, .arg = f};
+    struct gw_errmsg msg = {""};
+    if (vfs_new(&env, &id, &f->v, &msg) != GW_OK)
+        fail_msg("%s", msg.text);
+    f->fs = quota_new(f->v, &id, NULL);
+}
+
+static void put_raw(struct fixture *f, const char *path, size_t n)
+{
+    char text[256];
+    memset(text, 'x', n);
+    text[n] = '\0';
+    assert_int_equal(sync_put(f->raw, path, text), GW_OK);
+}
+
+static enum gw_err put(struct fixture *f, const char *path, size_t n)
+{
+    struct fs_file *file = NULL;
+    uint8_t data[256] = {0};
+    enum gw_err err = sync_open(f->fs, path, FS_WRITE | FS_CREATE | FS_TRUNC, &file);
+    if (err != GW_OK)
+        return err;
+    for (size_t at = 0; at < n && err == GW_OK; at += 16)
+        err = sync_write(file, at, data, n - at < 16 ? n - at : 16);
+    if (err == GW_OK)
+        return sync_close(&file);
+    fs_abort(&file);
+    return err;
+}
+
+static struct usage_sum used(struct fixture *f)
+{
+    struct sync s = {.op = NULL};
+    s.op = fs_statvfs(f->fs, "/", sync_done, &s);
+    assert_int_equal(sync_wait(f->loop, &s), GW_OK);
+    struct usage_sum sum = {-1, -1};
+    if (s.space.blocks != UINT64_MAX) /* in blocks: see below */
+        sum.bytes = (int64_t)(s.space.blocks - s.space.bavail);
+    if (s.space.files != UINT64_MAX)
+        sum.files = (int64_t)(s.space.files - s.space.favail);
+    return sum;
+}
+
+static void assert_left(struct fixture *f, size_t bytes)
+{
+    if (bytes > 0)
+        assert_int_equal(put(f, "/probe", bytes), GW_OK);
+    assert_int_equal(put(f, "/probe", bytes + 1), GW_QUOTA);
+    if (bytes > 0)
+        assert_int_equal(sync_remove(f->fs, "/probe"), GW_OK);
+}
+
+static void test_no_limit_no_layer(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, (struct identity_limits){.sessions = 3, .upload_kib_s = 4});
+    assert_null(f->fs);
+}
+
+static void test_what_is_there_counts(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(sync_mkdir(f->raw, "/a"), GW_OK);
+    assert_int_equal(sync_mkdir(f->raw, "/a/b"), GW_OK);
+    assert_int_equal(sync_mkdir(f->raw, "/ro"), GW_OK);
+    put_raw(f, "/one", 10);
+    put_raw(f, "/a/two", 20);
+    put_raw(f, "/a/b/three", 30);
+    put_raw(f, "/ro/not", 200); /* the user can do nothing about it */
+    begin(f, (struct identity_limits){.quota_bytes = 100, .quota_files = 50});
+    assert_int_equal(used(f).files, 3);
+    assert_left(f, 40);
+}
+
+static void test_every_change_counts(void **state)
+{
+    struct fixture *f = *state;
+    struct fs_file *file = NULL;
+    begin(f, (struct identity_limits){.quota_bytes = 100, .quota_files = 50});
+    assert_int_equal(put(f, "/a", 60), GW_OK);
+    assert_left(f, 40);
+    assert_int_equal(put(f, "/a", 101), GW_QUOTA); /* an upload that fails leaves the old one */
+    assert_left(f, 40);
+    assert_int_equal(put(f, "/a", 20), GW_OK);
+    assert_left(f, 80);
+    assert_int_equal(put(f, "/b", 50), GW_OK);
+    assert_int_equal(sync_rename(f->fs, "/b", "/c", 0), GW_OK);
+    assert_left(f, 30);
+    assert_int_equal(sync_rename(f->fs, "/a", "/c", FS_RENAME_OVERWRITE), GW_OK);
+    assert_left(f, 80);
+    assert_int_equal(sync_remove(f->fs, "/nothing"), GW_NOT_FOUND);
+    assert_int_equal(sync_remove(f->fs, "/c"), GW_OK);
+    assert_left(f, 100);
+    /* Thrown away before its close. */
+    assert_int_equal(sync_open(f->fs, "/d", FS_WRITE | FS_CREATE | FS_TRUNC, &file), GW_OK);
+    assert_int_equal(sync_write(file, 0, "0123456789", 10), GW_OK);
+    assert_left(f, 90);
+    fs_abort(&file);
+    assert_left(f, 100);
+    /* In place. */
+    assert_int_equal(put(f, "/e", 10), GW_OK);
+    assert_int_equal(sync_open(f->fs, "/e", FS_WRITE, &file), GW_OK);
+    assert_int_equal(sync_write(file, 5, "0123456789", 10), GW_OK);
+    assert_int_equal(sync_write(file, 95, "0123456789", 10), GW_QUOTA);
+    fs_abort(&file);
+    assert_left(f, 85);
+    const struct fs_attr shorter = {.set = FS_ATTR_SIZE, .size = 1};
+    const struct fs_attr longer = {.set = FS_ATTR_SIZE, .size = 101};
+    assert_int_equal(sync_setstat(f->fs, "/e", true, &shorter), GW_OK);
+    assert_left(f, 99);
+    assert_int_equal(sync_setstat(f->fs, "/e", true, &longer), GW_QUOTA);
+    assert_left(f, 99);
+}
+
+/* Two uploads of one name: the second to be closed replaces the first. */
+static void test_one_name_twice(void **state)
+{
+    struct fixture *f = *state;
+    struct fs_file *a = NULL, *b = NULL;
+    begin(f, (struct identity_limits){.quota_bytes = 100, .quota_files = 50});
+    assert_int_equal(sync_open(f->fs, "/x", FS_WRITE | FS_CREATE | FS_TRUNC, &a), GW_OK);
+    assert_int_equal(sync_open(f->fs, "/x", FS_WRITE | FS_CREATE | FS_TRUNC, &b), GW_OK);
+    assert_int_equal(sync_write(a, 0, "0123456789", 10), GW_OK);
+    assert_int_equal(sync_write(b, 0, "0123456789", 10), GW_OK);
+    assert_int_equal(sync_close(&a), GW_OK);
+    assert_int_equal(sync_close(&b), GW_OK);
+    assert_int_equal(used(f).files, 1);
+    assert_left(f, 90);
+}
+
+static void test_files(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, (struct identity_limits){.quota_files = 2});
+    assert_int_equal(put(f, "/a", 1), GW_OK);
+    assert_int_equal(sync_symlink(f->fs, "a", "/l"), GW_OK);
+    assert_int_equal(put(f, "/b", 0), GW_QUOTA);
+    assert_int_equal(sync_symlink(f->fs, "a", "/m"), GW_QUOTA);
+    assert_int_equal(put(f, "/a", 200), GW_OK);
+    assert_int_equal(sync_mkdir(f->fs, "/folder"), GW_OK);
+    assert_int_equal(sync_remove(f->fs, "/l"), GW_OK);
+    assert_int_equal(put(f, "/b", 0), GW_OK);
+    assert_int_equal(used(f).files, 2);
+}
+
+static void test_largest_file(void **state)
+{
+    struct fixture *f = *state;
+    struct fs_attr attr;
+    begin(f, (struct identity_limits){.max_file_bytes = 50});
+    assert_int_equal(put(f, "/a", 50), GW_OK);
+    assert_int_equal(put(f, "/a", 51), GW_TOO_LARGE);
+    assert_int_equal(put(f, "/b", 51), GW_TOO_LARGE);
+    assert_int_equal(sync_stat(f->raw, "/b", true, &attr), GW_NOT_FOUND);
+    assert_int_equal(sync_stat(f->raw, "/a", true, &attr), GW_OK);
+    assert_int_equal(attr.size, 50);
+}
+
+static void test_copy(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, (struct identity_limits){.quota_bytes = 100, .max_file_bytes = 70});
+    assert_int_equal(put(f, "/a", 40), GW_OK);
+    for (int i = 0; i < 2; i++) {
+        struct fs_file *from = NULL, *to = NULL;
+        struct sync s = {.op = NULL};
+        uint64_t at = i == 0 ? 0 : 31;
+        assert_int_equal(sync_open(f->fs, "/a", FS_READ, &from), GW_OK);
+        assert_int_equal(sync_open(f->fs, "/b", FS_WRITE | FS_CREATE | FS_TRUNC, &to), GW_OK);
+        s.op = fs_copy(from, 0, 0, to, at, sync_done, &s);
+        assert_int_equal(sync_wait(f->loop, &s), i == 0 ? GW_OK : GW_TOO_LARGE);
+        assert_int_equal(sync_close(&to), GW_OK);
+        assert_int_equal(sync_close(&from), GW_OK);
+        assert_left(f, i == 0 ? 20 : 60);
+    }
+}
+
+/* Sessions of one user count together, and once; those to come count anew when none is left. */
+static void test_usage_is_shared(void **state)
+{
+    (void)state;
+    struct usage *a = usage_open("alice"), *b = usage_open("alice"), *c = usage_open("bob");
+    const struct usage_sum most = {100, 0};
+    assert_ptr_equal(a, b);
+    assert_ptr_not_equal(a, c);
+    assert_int_equal(usage_claim(a), USAGE_MINE);
+    assert_int_equal(usage_claim(b), USAGE_OTHERS);
+    usage_counted(a, (struct usage_sum){90, 1});
+    assert_int_equal(usage_claim(b), USAGE_KNOWN);
+    assert_true(usage_charge(b, (struct usage_sum){10, 5}, most));
+    assert_false(usage_charge(a, (struct usage_sum){1, 0}, most));
+    assert_true(
+        usage_charge(a, (struct usage_sum){-1, 0}, most)); /* over it one may still shrink */
+    usage_close(&a);
+    assert_int_equal(usage_now(b).bytes, 99);
+    usage_close(&b);
+    a = usage_open("alice");
+    assert_int_equal(usage_claim(a), USAGE_MINE);
+    usage_close(&a);
+    usage_close(&c);
+}
+
+static void told(void *arg)
+{
+    (*(unsigned *)arg)++;
+}
+
+static bool is_told(void *arg)
+{
+    return *(unsigned *)arg > 0;
+}
+
+static void test_usage_wait(void **state)
+{
+    struct fixture *f = *state;
+    struct usage *u = usage_open("carol");
+    unsigned first = 0, second = 0;
+    assert_int_equal(usage_claim(u), USAGE_MINE);
+    struct op *one = usage_wait(u, f->loop, told, &first);
+    struct op *two = usage_wait(u, f->loop, told, &second);
+    op_cancel(&two);
+    usage_uncounted(u);
+    two = usage_wait(u, f->loop, told, &second); /* nothing to wait for: told all the same */
+    op_cancel(&two);                             /* on its way already */
+    assert_true(sync_until(f->loop, is_told, &first));
+    (void)one;
+    loop_poll(f->loop);
+    assert_int_equal(first, 1);
+    assert_int_equal(second, 0);
+    assert_int_equal(usage_claim(u), USAGE_MINE);
+    usage_close(&u);
+}
+
+/* Whoever goes while it counts leaves the count to the next. */
+static void test_ends_while_it_counts(void **state)
+{
+    struct fixture *f = *state;
+    put_raw(f, "/one", 10);
+    begin(f, (struct identity_limits){.quota_bytes = 100});
+    fs_free(&f->fs);
+    vfs_free(&f->v);
+    begin(f, (struct identity_limits){.quota_bytes = 100});
+    assert_left(f, 90);
+}
+
+/* Every operation, cancelled at each of its steps: nothing is charged for it afterwards. */
+static void test_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    struct fs_file *file = NULL;
+    put_raw(f, "/one", 10);
+    for (unsigned turns = 0; turns < 40; turns++) {
+        struct sync s = {.op = NULL};
+        begin(f, (struct identity_limits){.quota_bytes = 100, .quota_files = 2});
+        s.op = fs_open(f->fs, "/new", FS_WRITE | FS_CREATE | FS_TRUNC, NULL, sync_done, &s);
+        for (unsigned i = 0; i < turns && !s.done; i++)
+            loop_poll(f->loop);
+        if (s.done)
+            fs_abort(&s.file);
+        else
+            op_cancel(&s.op);
+        assert_int_equal(used(f).files, 1);
+        assert_int_equal(sync_open(f->fs, "/new", FS_WRITE | FS_CREATE | FS_TRUNC, &file), GW_OK);
+        assert_int_equal(sync_write(file, 0, "0123456789", 10), GW_OK);
+        s = (struct sync){.op = fs_close(&file, sync_done, &s)};
+        for (unsigned i = 0; i < turns && !s.done; i++)
+            loop_poll(f->loop);
+        if (!s.done)
+            op_cancel(&s.op);
+        fs_free(&f->fs);
+        vfs_free(&f->v);
+        (void)sync_remove(f->raw, "/new");
+    }
+}
+
+#define ROW(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(test_no_limit_no_layer),
+        ROW(test_what_is_there_counts),
+        ROW(test_every_change_counts),
+        ROW(test_one_name_twice),
+        ROW(test_files),
+        ROW(test_largest_file),
+        ROW(test_copy),
+        ROW(test_usage_is_shared),
+        ROW(test_usage_wait),
+        ROW(test_ends_while_it_counts),
+        ROW(test_cancelled),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
