@@ -15,16 +15,24 @@ struct source {
     unsigned count;
 };
 
+struct user {
+    struct list node;
+    unsigned count;
+    char name[];
+};
+
 struct admission {
     pthread_mutex_t lock; /* guards everything below */
     struct settings_limits limits;
     unsigned connections, unauthenticated;
-    struct list buckets[BUCKETS];
+    struct list buckets[BUCKETS]; /* struct source */
+    struct list users[BUCKETS];
 };
 
 struct admission_ticket {
     struct admission *a;
     struct source *source;
+    struct user *user; /* NULL = not known yet */
     bool logged_in;
 };
 
@@ -34,7 +42,7 @@ struct admission *admission_new(const struct settings_limits *limits)
     pthread_mutex_init(&a->lock, NULL);
     a->limits = *limits;
     for (unsigned i = 0; i < BUCKETS; i++)
-        list_init(&a->buckets[i]);
+        list_init(&a->buckets[i]), list_init(&a->users[i]);
     return a;
 }
 
@@ -69,11 +77,12 @@ static void key_of(const struct sockaddr_storage *peer, uint8_t key[16])
     }
 }
 
-static unsigned bucket_of(const uint8_t key[16])
+static unsigned bucket_of(const void *key, size_t n)
 {
+    const uint8_t *p = key;
     uint32_t h = 2166136261u; /* FNV-1a */
-    for (unsigned i = 0; i < 16; i++)
-        h = (h ^ key[i]) * 16777619u;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ p[i]) * 16777619u;
     return h % BUCKETS;
 }
 
@@ -95,7 +104,7 @@ const char *admission_enter(struct admission *a, const struct sockaddr_storage *
     uint8_t key[16];
     key_of(peer, key);
     pthread_mutex_lock(&a->lock);
-    struct list *bucket = &a->buckets[bucket_of(key)];
+    struct list *bucket = &a->buckets[bucket_of(key, 16)];
     struct source *s = source_find(bucket, key);
     if (a->connections >= a->limits.connections)
         why = "limits.connections";
@@ -130,6 +139,38 @@ void admission_logged_in(struct admission_ticket *t)
     pthread_mutex_unlock(&t->a->lock);
 }
 
+static struct user *user_find(struct list *bucket, const char *name)
+{
+    LIST_EACH(it, bucket)
+    {
+        struct user *u = LIST_ENTRY(it, struct user, node);
+        if (strcmp(u->name, name) == 0)
+            return u;
+    }
+    return NULL;
+}
+
+bool admission_user(struct admission_ticket *t, const char *name, uint32_t most)
+{
+    struct admission *a = t->a;
+    size_t n = strlen(name);
+    pthread_mutex_lock(&a->lock);
+    struct list *bucket = &a->users[bucket_of(name, n)];
+    struct user *u = user_find(bucket, name);
+    bool ok = most == 0 || u == NULL || u->count < most;
+    if (ok && u == NULL) {
+        u = mem_zalloc(sizeof *u + n + 1);
+        memcpy(u->name, name, n);
+        list_push(bucket, &u->node);
+    }
+    if (ok) {
+        u->count++;
+        t->user = u;
+    }
+    pthread_mutex_unlock(&a->lock);
+    return ok;
+}
+
 void admission_leave(struct admission_ticket **tp)
 {
     struct admission_ticket *t = *tp;
@@ -143,6 +184,10 @@ void admission_leave(struct admission_ticket **tp)
     if (--t->source->count == 0) {
         list_remove(&t->source->node);
         mem_free(t->source);
+    }
+    if (t->user != NULL && --t->user->count == 0) {
+        list_remove(&t->user->node);
+        mem_free(t->user);
     }
     pthread_mutex_unlock(&a->lock);
     mem_free(t);

@@ -140,6 +140,30 @@ static void new_limits_hold_for_those_to_come(void **state)
     admission_free(&a);
 }
 
+static void sessions_of_a_user(void **state)
+{
+    (void)state;
+    struct settings_limits limits = {
+        .connections = 9, .connections_per_source = 9, .unauthenticated = 9};
+    struct admission *a = admission_new(&limits);
+    struct admission_ticket *t[4] = {NULL};
+    for (int i = 0; i < 4; i++)
+        assert_null(enter(a, "10.0.0.1", &t[i]));
+    assert_true(admission_user(t[0], "alice", 0)); /* without a limit it counts all the same */
+    assert_true(admission_user(t[1], "alice", 2));
+    assert_false(admission_user(t[2], "alice", 2));
+    assert_true(admission_user(t[2], "bob", 1));
+    assert_false(admission_user(t[3], "alice", 2));
+    admission_leave(&t[0]);
+    assert_true(admission_user(t[3], "alice", 2));
+    for (int i = 1; i < 4; i++)
+        admission_leave(&t[i]);
+    assert_null(enter(a, "10.0.0.1", &t[0]));
+    assert_true(admission_user(t[0], "alice", 1)); /* nothing of them is left */
+    admission_leave(&t[0]);
+    admission_free(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +171,7 @@ int main(void)
         cmocka_unit_test(another_source_is_not_refused),
         cmocka_unit_test(logging_in_counts_once),
         cmocka_unit_test(new_limits_hold_for_those_to_come),
+        cmocka_unit_test(sessions_of_a_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
