@@ -37,6 +37,8 @@ static void release(struct request *r)
     assert(r->op == NULL);
     if (r->has_place)
         handles_give_back(&s->handles);
+    if (r->rated > 0)
+        rate_give_back(r->rate, r->rated);
     if (r->q.shape == WIRE_WRITE)
         s->writes_under_way -= r->q.u.write.data.len;
     if (!r->claim.started)

@@ -58,6 +58,8 @@ struct request {
     struct op *op;
     void (*then)(struct request *r, const struct fs_res *res);
     uint64_t copied;
+    struct rate *rate; /* NULL = none counts */
+    size_t rated;      /* bytes that it has counted and that have not gone yet */
 };
 
 /* A slot with `promised` bytes of room that output_promise() gave. */
@@ -85,5 +87,7 @@ void request_end(struct request *r);
 /* sftpd.c: a request ended outside of a feed: what waited for it goes on, and the owner is woken.
  */
 void sftpd_settle(struct sftpd *s);
+/* No rate counts any more; what waits for one goes on. */
+void sftpd_unthrottle(struct sftpd *s);
 
 #endif

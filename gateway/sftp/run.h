@@ -19,6 +19,8 @@ void run_fstat(struct request *r);
 void run_fsetstat(struct request *r);
 void run_fsync(struct request *r);
 void run_copy_data(struct request *r);
+/* The one line of a file's end: "close" or "partial". */
+void run_log_end(struct sftpd *s, const char *event, const struct handle *h, const char *result);
 /* The end of a handle that no CLOSE asked for: aborts, and logs what was lost. */
 void run_abandon(struct sftpd *s, struct handle **hp);
 

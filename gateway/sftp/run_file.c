@@ -69,7 +69,7 @@ void run_open(struct request *r)
                     request_done, r);
 }
 
-static void log_end(struct sftpd *s, const char *event, const struct handle *h, const char *result)
+void run_log_end(struct sftpd *s, const char *event, const struct handle *h, const char *result)
 {
     LOG_EVENT(LOG_LVL_INFO, s->env.log, event, log_str("path", h->path),
               log_u64("read", h->bytes_read), log_u64("written", h->bytes_written),
@@ -80,9 +80,9 @@ void run_abandon(struct sftpd *s, struct handle **hp)
 {
     struct handle *h = *hp;
     if (h->flags & FS_WRITE)
-        log_end(s, "partial", h, h->file == NULL ? "ended_in_close" : "session_ended");
+        run_log_end(s, "partial", h, h->file == NULL ? "ended_in_close" : "session_ended");
     else if (h->flags != 0)
-        log_end(s, "close", h, "session_ended");
+        run_log_end(s, "close", h, "session_ended");
     fs_abort(&h->file);
     fs_closedir(&h->dir);
     handles_remove(&s->handles, hp);
@@ -90,7 +90,7 @@ void run_abandon(struct sftpd *s, struct handle **hp)
 
 static void close_done(struct request *r, const struct fs_res *res)
 {
-    log_end(r->s, "close", r->h[0], res->err == GW_OK ? "ok" : gw_err_name(res->err));
+    run_log_end(r->s, "close", r->h[0], res->err == GW_OK ? "ok" : gw_err_name(res->err));
     handles_remove(&r->s->handles, &r->h[0]);
     request_status(r, res->err, res->text);
 }
@@ -105,7 +105,7 @@ void run_close(struct request *r)
     } else if (h->broken) {
         /* The client was told at the WRITE; a file with a hole must not appear all the same. */
         fs_abort(&h->file);
-        log_end(r->s, "partial", h, "write_failed");
+        run_log_end(r->s, "partial", h, "write_failed");
         handles_remove(&r->s->handles, &r->h[0]);
         request_status(r, GW_IO, "a write failed: the file was not stored");
     } else {
@@ -121,6 +121,7 @@ static void answer_data(struct request *r, uint8_t *to, size_t n)
     gw_buf_commit(&s->out.b, WIRE_DATA_HEADER + n);
     s->counters.bytes_read += n;
     r->h[0]->bytes_read += n;
+    r->rated -= r->rated < n ? r->rated : n;
     request_end(r);
 }
 
@@ -177,6 +178,7 @@ void run_read(struct request *r)
 static void write_ended(struct request *r, enum gw_err err, const char *text)
 {
     struct handle *h = r->h[0];
+    r->rated = 0;
     if (err == GW_OK) {
         h->bytes_written += r->q.u.write.data.len;
         r->s->counters.bytes_written += r->q.u.write.data.len;

@@ -37,7 +37,7 @@ struct sftpd *sftpd_new(const struct sftpd_env *env)
 {
     struct sftpd *s = mem_zalloc(sizeof *s);
     s->env = *env;
-    s->fs = vfs_fs(env->vfs);
+    s->fs = env->fs != NULL ? env->fs : vfs_fs(env->vfs);
     s->in_turn = env->ordered_replies || wants_order(env->client_version);
     s->env.client_version = NULL; /* lent for this call only */
     gw_buf_init(&s->in, SFTPD_PACKET_MAX + 4u);
@@ -107,11 +107,65 @@ static bool must_wait(struct request *r)
     return false;
 }
 
+/* The packet's memory will not wait with it. */
+static bool keep_data(struct request *r)
+{
+    struct gw_span data = r->q.u.write.data;
+    if (r->q.shape != WIRE_WRITE || data.len == 0 || r->data != NULL)
+        return true;
+    r->data = mem_try_alloc(data.len);
+    if (r->data == NULL)
+        return false;
+    memcpy(r->data, data.ptr, data.len);
+    r->q.u.write.data.ptr = r->data;
+    return true;
+}
+
+static void lost(struct request *r)
+{
+    r->h[0]->broken = true;
+    request_status(r, GW_NO_MEMORY, NULL);
+}
+
+/* How many bytes of file data it is about, and which way they go. */
+static size_t rate_of(const struct request *r, struct rate **rate)
+{
+    size_t n = 0;
+    *rate = NULL;
+    if (r->q.shape == WIRE_WRITE) {
+        *rate = r->s->env.up;
+        n = r->q.u.write.data.len;
+    } else if (r->q.shape == WIRE_READ) {
+        *rate = r->s->env.down;
+        n = r->q.u.read.len < WIRE_DATA_MAX ? r->q.u.read.len : WIRE_DATA_MAX;
+    }
+    return *rate == NULL ? 0 : n;
+}
+
+static void rate_came(void *arg)
+{
+    struct request *r = arg;
+    struct sftpd *s = r->s;
+    r->op = NULL;
+    r->rated = rate_of(r, &r->rate);
+    r->row->run(r);
+    sftpd_settle(s);
+}
+
 static void start(struct request *r)
 {
     r->claim.started = true;
     r->s->nwaiting--;
-    r->row->run(r);
+    size_t n = rate_of(r, &r->rate);
+    if (n > 0)
+        r->op = rate_take(r->rate, n, rate_came, r);
+    if (r->op == NULL) {
+        r->rated = n;
+        r->row->run(r);
+    } else if (!keep_data(r)) {
+        op_cancel(&r->op);
+        lost(r);
+    }
 }
 
 /* In order of arrival. A request that starts can only free later ones, so one pass is enough. */
@@ -129,20 +183,6 @@ static void start_waiting(struct sftpd *s)
     }
 }
 
-/* The packet's memory will not wait with it. */
-static bool keep_data(struct request *r)
-{
-    struct gw_span data = r->q.u.write.data;
-    if (r->q.shape != WIRE_WRITE || data.len == 0)
-        return true;
-    r->data = mem_try_alloc(data.len);
-    if (r->data == NULL)
-        return false;
-    memcpy(r->data, data.ptr, data.len);
-    r->q.u.write.data.ptr = r->data;
-    return true;
-}
-
 static void begin(struct request *r)
 {
     const char *text = NULL;
@@ -152,8 +192,7 @@ static void begin(struct request *r)
     else if (!must_wait(r)) {
         start(r);
     } else if (!keep_data(r)) {
-        r->h[0]->broken = true;
-        request_status(r, GW_NO_MEMORY, NULL);
+        lost(r);
     }
 }
 
@@ -390,6 +429,21 @@ void sftpd_settle(struct sftpd *s)
     /* Once a turn: many operations may end in the same one. */
     if (s->wake == NULL)
         s->wake = loop_defer(s->env.loop, wake_now, s);
+}
+
+void sftpd_unthrottle(struct sftpd *s)
+{
+    s->env.up = s->env.down = NULL;
+    LIST_EACH_SAFE(it, next, &s->requests)
+    {
+        struct request *r = LIST_ENTRY(it, struct request, node);
+        if (r->rate == NULL || r->rated > 0 || r->op == NULL)
+            continue;
+        op_cancel(&r->op);
+        r->rate = NULL;
+        r->row->run(r);
+    }
+    sftpd_settle(s);
 }
 
 bool sftpd_finished(const struct sftpd *s, const char **why)

@@ -8,6 +8,7 @@
 #include "gateway/base/buf.h"
 #include "gateway/base/log.h"
 #include "gateway/io/loop.h"
+#include "gateway/sftp/rate.h"
 #include "gateway/vfs/vfs.h"
 
 #define SFTPD_PACKET_MAX (256u * 1024u + 1024u) /* one packet, its length field not counted */
@@ -24,7 +25,9 @@ struct sftpd_counters {
 struct sftpd_env {
     struct loop *loop;
     struct vfs *vfs;           /* borrowed for the engine's life */
+    struct fs *fs;             /* the same tree with layers over it; NULL = vfs_fs(vfs) */
     const struct log_ctx *log; /* the same */
+    struct rate *up, *down;    /* of file data; the same; NULL = no limit */
     uint32_t max_requests, max_handles, dir_page_entries;
     bool ordered_replies;
     const char *client_version; /* for the clients that need replies in order; may be NULL;

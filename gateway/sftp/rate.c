@@ -1,0 +1,117 @@
+#include "gateway/sftp/rate.h"
+
+#include <assert.h>
+
+#include "gateway/base/list.h"
+#include "gateway/base/mem.h"
+#include "gateway/io/deadline.h"
+
+#define BURST_MS 100
+
+struct rate {
+    struct loop *loop;
+    int64_t per_ms;   /* what a millisecond adds: thousandths of a byte, which is bytes a second */
+    int64_t level;    /* thousandths of a byte; negative = a debt */
+    uint64_t seen_ms; /* when level was right */
+    struct list waiting;
+    struct op *timer;
+};
+
+struct take {
+    struct op op;
+    struct list node;
+    struct rate *rate;
+    size_t n;
+    loop_fn *fn;
+    void *arg;
+};
+
+struct rate *rate_new(struct loop *l, uint64_t bytes_s)
+{
+    struct rate *r = mem_zalloc(sizeof *r);
+    r->loop = l;
+    r->per_ms = (int64_t)bytes_s;
+    r->level = r->per_ms * BURST_MS;
+    r->seen_ms = loop_now_ms(l);
+    list_init(&r->waiting);
+    return r;
+}
+
+void rate_free(struct rate **rp)
+{
+    struct rate *r = *rp;
+    *rp = NULL;
+    if (r == NULL)
+        return;
+    assert(list_empty(&r->waiting));
+    op_cancel(&r->timer);
+    mem_free(r);
+}
+
+static void refill(struct rate *r)
+{
+    uint64_t now = loop_now_ms(r->loop);
+    int64_t full = r->per_ms * BURST_MS;
+    int64_t room_ms = (full - r->level) / r->per_ms + 1;
+    uint64_t passed = now - r->seen_ms;
+    r->level += (passed < (uint64_t)room_ms ? (int64_t)passed : room_ms) * r->per_ms;
+    if (r->level > full)
+        r->level = full;
+    r->seen_ms = now;
+}
+
+static void spend(struct rate *r, size_t n)
+{
+    r->level -= (int64_t)n * 1000;
+}
+
+static void serve(void *arg);
+
+static void watch(struct rate *r)
+{
+    if (r->timer == NULL && !list_empty(&r->waiting))
+        r->timer = deadline_start(r->loop, (uint64_t)(-r->level / r->per_ms + 1), serve, r);
+}
+
+static void serve(void *arg)
+{
+    struct rate *r = arg;
+    r->timer = NULL;
+    refill(r);
+    while (!list_empty(&r->waiting) && r->level > 0) {
+        struct take *t = LIST_ENTRY(list_first(&r->waiting), struct take, node);
+        list_remove(&t->node);
+        spend(r, t->n);
+        t->fn(t->arg);
+        mem_free(t);
+    }
+    watch(r);
+}
+
+static void take_cancel(struct op *op)
+{
+    struct take *t = (struct take *)op;
+    list_remove(&t->node);
+    mem_free(t);
+}
+
+static const struct op_type take_type = {"rate", take_cancel};
+
+struct op *rate_take(struct rate *r, size_t n, loop_fn *fn, void *arg)
+{
+    refill(r);
+    if (list_empty(&r->waiting) && r->level > 0) {
+        spend(r, n);
+        return NULL;
+    }
+    struct take *t = mem_zalloc(sizeof *t);
+    *t = (struct take){.op.type = &take_type, .rate = r, .n = n, .fn = fn, .arg = arg};
+    list_push(&r->waiting, &t->node);
+    watch(r);
+    return &t->op;
+}
+
+void rate_give_back(struct rate *r, size_t n)
+{
+    r->level += (int64_t)n * 1000;
+}

@@ -1,0 +1,115 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "gateway/sftp/rate.h"
+
+enum { KIB = 1024, CHUNK = 4 * KIB, CHUNKS = 40, RATE = 200 * KIB };
+
+struct taker {
+    struct loop *loop;
+    struct rate *rate;
+    struct op *op;
+    unsigned number, left;
+    unsigned *order;
+};
+
+static int setup(void **state)
+{
+    struct loop *l = NULL;
+    assert_int_equal(loop_new(&l), GW_OK);
+    *state = l;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct loop *l = *state;
+    loop_free(&l);
+    return 0;
+}
+
+static void take_all(struct taker *t);
+
+static void came(void *arg)
+{
+    struct taker *t = arg;
+    t->op = NULL;
+    t->left--;
+    if (t->order != NULL)
+        *t->order = *t->order * 10 + t->number;
+    take_all(t);
+}
+
+static void take_all(struct taker *t)
+{
+    while (t->left > 0) {
+        t->op = rate_take(t->rate, CHUNK, came, t);
+        if (t->op != NULL)
+            return;
+        t->left--;
+    }
+}
+
+/* 160 KiB at 200 KiB/s less the tenth of a second that may go at once: never sooner. */
+static void test_not_faster(void **state)
+{
+    struct taker t = {.loop = *state, .rate = rate_new(*state, RATE), .left = CHUNKS};
+    uint64_t begin = uv_hrtime();
+    take_all(&t);
+    assert_non_null(t.op);
+    while (t.left > 0)
+        loop_turn(t.loop);
+    uint64_t ms = (uv_hrtime() - begin) / 1000000;
+    uint64_t least = (uint64_t)(CHUNKS * CHUNK - RATE / 10 - CHUNK) * 1000 / RATE;
+    if (ms + 5 < least)
+        fail_msg("%llu ms instead of at least %llu", (unsigned long long)ms,
+                 (unsigned long long)least);
+    rate_free(&t.rate);
+}
+
+/* What is given back can be taken at once. */
+static void test_give_back(void **state)
+{
+    struct rate *r = rate_new(*state, RATE);
+    struct taker t = {.loop = *state, .rate = r};
+    for (unsigned i = 0; i < 1000; i++) {
+        t.op = rate_take(r, CHUNK, came, &t);
+        assert_null(t.op);
+        rate_give_back(r, CHUNK);
+    }
+    rate_free(&r);
+}
+
+static void test_in_order_and_cancelled(void **state)
+{
+    unsigned order = 0;
+    struct rate *r = rate_new(*state, RATE);
+    struct taker t[4];
+    assert_null(rate_take(r, 64 * KIB, NULL, NULL)); /* a debt */
+    for (unsigned i = 0; i < 4; i++) {
+        t[i] =
+            (struct taker){.loop = *state, .rate = r, .number = i + 1, .left = 1, .order = &order};
+        t[i].op = rate_take(r, CHUNK, came, &t[i]);
+        assert_non_null(t[i].op);
+    }
+    op_cancel(&t[1].op);
+    while (t[3].left > 0)
+        loop_turn(*state);
+    assert_int_equal(order, 134);
+    assert_int_equal(t[1].left, 1);
+    rate_free(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_not_faster, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_give_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_in_order_and_cancelled, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
