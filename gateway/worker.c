@@ -98,11 +98,11 @@ static struct backend *generation_backend(void *arg, const char *name)
     return NULL;
 }
 
-static void session_authenticated(void *tag, const char *user)
+static bool session_authenticated(void *tag, const struct identity *id)
 {
     struct session *s = tag;
-    (void)user;
     admission_logged_in(s->ticket);
+    return admission_user(s->ticket, id->user, id->limits.sessions);
 }
 
 static void maybe_drained(struct worker *w)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gateway/base/mem.h"
@@ -19,6 +20,8 @@
 #define LINGER_MS 2000u
 /* The clock of an open connection ticks no faster, whatever is configured. */
 #define TICK_LEAST_MS 50u
+/* How often the wall clock is looked at where an identity expires. */
+#define CLOCK_LOOK_MS 60000u
 
 static const char *const state_names[] = {
     [CONN_HANDSHAKE] = "handshake", [CONN_LOGIN] = "login", [CONN_VERIFYING] = "verifying",
@@ -66,9 +69,20 @@ static void free_conn(struct conn *c)
     env->closed(tag);
 }
 
+void conn_keep_over(struct conn *c)
+{
+    if (!list_empty(&c->keeps) || c->state < CONN_CLOSING)
+        return;
+    conn_channel_free_tree(c);
+    if (c->dismantled)
+        free_conn(c);
+}
+
 static void on_poll_closed(uv_handle_t *h)
 {
-    free_conn(h->data);
+    struct conn *c = h->data;
+    c->dismantled = true;
+    conn_keep_over(c);
 }
 
 static void dismantle(struct conn *c)
@@ -137,6 +151,7 @@ static void finish(struct conn *c)
     op_cancel(&c->wake);
     conn_auth_free(c);
     conn_channel_free_all(c);
+    conn_keep_over(c);
     if (!c->say_goodbye) {
         dismantle(c);
         return;
@@ -207,6 +222,20 @@ static uint64_t idle_ms(const struct conn *c)
     return (uint64_t)s * 1000;
 }
 
+/* How long the identity holds; 0 = no more. The wall clock may jump: it is asked again. */
+static uint64_t valid_ms(const struct conn *c)
+{
+    if (c->id == NULL || c->id->expires_s == 0)
+        return UINT64_MAX;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec >= c->id->expires_s)
+        return 0;
+    uint64_t ms =
+        (uint64_t)(c->id->expires_s - now.tv_sec) * 1000 - (uint64_t)now.tv_nsec / 1000000;
+    return ms < CLOCK_LOOK_MS ? ms : CLOCK_LOOK_MS;
+}
+
 static void on_tick(void *arg)
 {
     struct conn *c = arg;
@@ -216,6 +245,8 @@ static void on_tick(void *arg)
         c->active_ms = now;
     if (idle > 0 && now - c->active_ms >= idle)
         conn_end(c, "idle", true);
+    if (valid_ms(c) == 0)
+        conn_end(c, "the user has expired", true);
     look_for_life(c, now);
     conn_set_clock(c);
 }
@@ -238,6 +269,9 @@ void conn_set_clock(struct conn *c)
     uint64_t beat = (uint64_t)c->settings->ssh.keepalive_interval_s * 1000;
     if (beat > 0 && beat < next)
         next = beat;
+    uint64_t valid = valid_ms(c);
+    if (valid < next)
+        next = valid;
     if (next != UINT64_MAX)
         c->clock =
             deadline_start(c->env->loop, next > TICK_LEAST_MS ? next : TICK_LEAST_MS, on_tick, c);
@@ -317,6 +351,7 @@ enum gw_err conn_start(const struct conn_env *env, int fd, void *tag, struct con
     c->tag = tag;
     c->fd = fd;
     list_init(&c->channels);
+    list_init(&c->keeps);
     name_ends(c);
     enum gw_err err = accept_session(c);
     if (err != GW_OK) {
@@ -340,6 +375,10 @@ enum gw_err conn_start(const struct conn_env *env, int fd, void *tag, struct con
 
 void conn_close(struct conn *c, const char *why)
 {
+    if (c->state >= CONN_CLOSING) { /* whoever waits for it has waited long enough */
+        conn_keep_cancel(c);
+        return;
+    }
     conn_end_text(c, why, true);
 }
 

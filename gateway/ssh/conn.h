@@ -26,8 +26,9 @@ struct conn_env {
     struct host_keys *host_keys;
     struct backend *(*backend)(void *arg, const char *name);
     struct stores *stores; /* of users that bring their own */
-    /* The login is over (it counts no more as unauthenticated). Once at most. */
-    void (*authenticated)(void *tag, const char *user);
+    /* The login is over (it counts no more as unauthenticated). False: this user has as many
+     * sessions as the identity allows. Once at most; NULL = no. */
+    bool (*authenticated)(void *tag, const struct identity *id);
     /* The connection is gone; its pointer is dead when this returns. Once, never before
      * conn_start() returned. */
     void (*closed)(void *tag);

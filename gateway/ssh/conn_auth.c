@@ -184,6 +184,10 @@ static void let_in(struct conn *c, struct auth_res *res)
                res->verifier, true);
         return;
     }
+    if (c->env->authenticated != NULL && !c->env->authenticated(c->tag, c->id)) {
+        conn_end(c, "too many sessions of this user", true);
+        return;
+    }
     if (c->id->banner != NULL) {
         ssh_string text = ssh_string_from_char(c->id->banner);
         if (text != NULL)
@@ -204,8 +208,6 @@ static void let_in(struct conn *c, struct auth_res *res)
     conn_auth_free(c);
     conn_channel_start(c);
     conn_set_clock(c);
-    if (c->env->authenticated != NULL)
-        c->env->authenticated(c->tag, c->user);
     conn_pump_soon(c);
 }
 

@@ -2,7 +2,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/ssh/conn_impl.h"
-#include "gateway/vfs/vfs.h"
+#include "gateway/vfs/quota.h"
 
 /* Held inside libssh while reading goes on. An honest client stays under it: the window is 1.28 MB,
  * and libssh grows it again while at most half of that is unread. */
@@ -112,6 +112,9 @@ static bool start_sftp(struct conn *c, ssh_message m)
     struct sftpd_env env = {
         .loop = c->env->loop,
         .vfs = c->vfs,
+        .fs = c->quota,
+        .up = c->up,
+        .down = c->down,
         .log = &c->log,
         .max_requests = s->limits.requests_in_flight,
         .max_handles = s->limits.handles_per_session,
@@ -142,6 +145,11 @@ static int on_message(ssh_session session, ssh_message m, void *userdata)
     return 1;
 }
 
+static struct rate *rate_of(struct conn *c, uint32_t kib_s)
+{
+    return kib_s == 0 ? NULL : rate_new(c->env->loop, (uint64_t)kib_s * 1024);
+}
+
 enum gw_err conn_channel_prepare(struct conn *c)
 {
     const struct vfs_env env = {.loop = c->env->loop,
@@ -153,9 +161,14 @@ enum gw_err conn_channel_prepare(struct conn *c)
     enum gw_err err = vfs_new(&env, c->id, &c->vfs, &msg);
     if (err != GW_OK)
         LOG_EVENT(LOG_LVL_ERROR, &c->log, "mounts", log_str("error", msg.text));
-    else if (maxpacket_needed())
+    if (err != GW_OK)
+        return err;
+    c->quota = quota_new(c->vfs, c->id, &c->log);
+    c->up = rate_of(c, c->id->limits.upload_kib_s);
+    c->down = rate_of(c, c->id->limits.download_kib_s);
+    if (maxpacket_needed())
         c->guard = maxpacket_attach(c->ssh); /* the passwords are through */
-    return err;
+    return GW_OK;
 }
 
 void conn_channel_start(struct conn *c)
@@ -240,7 +253,8 @@ static void drop_engine(struct conn_channel *ch)
     ch->conn->gone.bytes_read += n.bytes_read;
     ch->conn->gone.bytes_written += n.bytes_written;
     ch->conn->gone.requests += n.requests;
-    sftpd_free(&ch->sftpd);
+    if (!conn_keep_engine(ch->conn, &ch->sftpd))
+        sftpd_free(&ch->sftpd);
 }
 
 static void free_channel(struct conn_channel *ch)
@@ -348,5 +362,12 @@ void conn_channel_free_all(struct conn *c)
     {
         free_channel(LIST_ENTRY(it, struct conn_channel, node));
     }
+}
+
+void conn_channel_free_tree(struct conn *c)
+{
+    fs_free(&c->quota);
     vfs_free(&c->vfs);
+    rate_free(&c->up);
+    rate_free(&c->down);
 }

@@ -1,6 +1,7 @@
 /*
  * What the files of a connection share: conn.c (its life), conn_auth.c (the login), conn_channel.c
- * (sessions with SFTP on them), conn_pump.c (all traffic with libssh). Nobody else includes it.
+ * (sessions with SFTP on them), conn_keep.c (what outlives them), conn_pump.c (all traffic with
+ * libssh). Nobody else includes it.
  */
 #ifndef GATEWAY_SSH_CONN_IMPL_H
 #define GATEWAY_SSH_CONN_IMPL_H
@@ -76,13 +77,17 @@ struct conn {
     bool pumping, again;
     bool drain;
     bool say_goodbye;
+    bool dismantled;     /* all that is left are `keeps` */
     const char *end_why; /* set once: the connection is to end */
     char end_text[128];
 
     struct conn_login *login;
     struct identity *id;
     struct vfs *vfs;
-    struct list channels; /* struct conn_channel.node */
+    struct fs *quota;       /* over vfs; NULL = this user has none */
+    struct rate *up, *down; /* NULL = no limit */
+    struct list keeps;      /* uploads that outlive their channels: conn_keep.c */
+    struct list channels;   /* struct conn_channel.node */
     size_t nchannels;
     struct maxpacket_guard *guard; /* libssh 0.10: until the channel is open */
     struct sftpd_counters gone;    /* of channels that are freed */
@@ -173,5 +178,14 @@ bool conn_channel_busy(const struct conn *c);      /* requests under way */
 bool conn_channel_has_files(const struct conn *c); /* a drain waits for their CLOSE */
 /* Drops engines and channels; libssh's own go with its session. */
 void conn_channel_free_all(struct conn *c);
+/* What they worked on: when no engine is left. */
+void conn_channel_free_tree(struct conn *c);
+
+/* conn_keep.c */
+/* Takes *sp if the identity keeps uploads and there is one. False: *sp is the caller's to free. */
+bool conn_keep_engine(struct conn *c, struct sftpd **sp);
+void conn_keep_cancel(struct conn *c); /* throws them away */
+/* conn.c: one of them is over; the connection may be free to go. */
+void conn_keep_over(struct conn *c);
 
 #endif

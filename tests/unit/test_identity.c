@@ -95,9 +95,12 @@ static void test_good(void **state)
          "{\"permissions\":{\"/\":[\"list\"],\"/"
          "in\":[\"upload\",\"delete_files\",\"delete_dirs\"]}}"},
         /* limits: key by key. */
-        {"a", "{\"limits\":{\"sessions\":0}}", "{\"limits\":{\"quota_bytes\":0}}",
-         "{\"limits\":{\"sessions\":0,\"upload_kib_s\":0,\"download_kib_s\":0,\"quota_bytes\":0,"
-         "\"quota_files\":0,\"max_file_bytes\":0}}"},
+        {"a", "{\"limits\":{\"sessions\":4,\"max_file_bytes\":1}}",
+         "{\"limits\":{\"quota_bytes\":9,\"max_file_bytes\":2}}",
+         "{\"limits\":{\"sessions\":4,\"upload_kib_s\":0,\"download_kib_s\":0,\"quota_bytes\":9,"
+         "\"quota_files\":0,\"max_file_bytes\":2}}"},
+        {"a", "{\"partial_uploads\":\"keep\"}", "{\"partial_uploads\":\"resume\"}",
+         "{\"partial_uploads\":\"resume\"}"},
         {"login", NULL, "{\"user\":\"canonical\",\"home\":\"/h/${user}\"}",
          "{\"user\":\"canonical\",\"home\":\"/h/canonical\"}"},
         {"a", NULL,
@@ -180,10 +183,6 @@ static void test_bad(void **state)
         {"{\"limits\":{\"sessions\":4294967296}}", "limits.sessions: "},
         {"{\"limits\":{\"sessions\":\"4\"}}", "limits.sessions: "},
         {"{\"limits\":{\"quota_bytes\":1.5}}", "limits.quota_bytes: "},
-        /* What this version would not hold the user to. */
-        {"{\"limits\":{\"sessions\":4}}", "limits.sessions: is not enforced"},
-        {"{\"limits\":{\"quota_bytes\":0,\"max_file_bytes\":1}}", "limits.max_file_bytes: is not"},
-        {"{\"partial_uploads\":\"keep\"}", "partial_uploads: is not in this version"},
         {"{\"public_keys\":\"k\"}", "public_keys: "},
         {"{\"public_keys\":[1]}", "public_keys[0]: "},
         {"{\"methods\":[\"pubkey\"]}", "methods[0]: "},
