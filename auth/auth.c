@@ -105,7 +105,8 @@ enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, stru
     a->settings = s;
     a->cache = auth_cache_new();
     a->offered = auth_method_mask(s->auth.methods.v, s->auth.methods.n);
-    a->env = (struct verifier_env){.loop = l, .passwd = passwd_new(l), .users = s->users};
+    a->env = (struct verifier_env){
+        .loop = l, .passwd = passwd_new(l), .users = s->users, .backends = &s->backends};
     for (size_t i = 0; err == GW_OK && i < s->auth.verifiers.n; i++) {
         const struct opt_any *any = (const struct opt_any *)s->auth.verifiers.v + i;
         const struct verifier_kind *kind = kind_of(any);

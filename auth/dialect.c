@@ -71,7 +71,7 @@ static enum gw_err refuse_foreign_keys(const struct dialect *d, struct gw_errmsg
     return GW_OK;
 }
 
-static enum gw_err check(const struct dialect *d, bool has_target, struct gw_errmsg *msg)
+static enum gw_err check(struct dialect *d, bool has_target, struct gw_errmsg *msg)
 {
     if ((d->type->transports & 1u << d->transport) == 0)
         return gw_err_set(msg, GW_CONFIG, "dialect: %s is not spoken %s", d->type->name,
@@ -82,7 +82,7 @@ static enum gw_err check(const struct dialect *d, bool has_target, struct gw_err
     if (!has_target && !d->type->target_optional)
         return gw_err_set(msg, GW_CONFIG, "%s: is missing",
                           d->transport == DIALECT_HTTP ? "url" : "command");
-    return d->type->check == NULL ? GW_OK : d->type->check(d, msg);
+    return d->type->open == NULL ? GW_OK : d->type->open(d, msg);
 }
 
 enum gw_err dialect_new(const struct dialect_args *args, struct dialect **out,
@@ -94,7 +94,8 @@ enum gw_err dialect_new(const struct dialect_args *args, struct dialect **out,
                           .transport = args->transport,
                           .has_target = args->has_target,
                           .url = args->url,
-                          .users = args->users};
+                          .users = args->users,
+                          .backends = args->backends};
     if (gethostname(d->host, sizeof d->host - 1) != 0)
         d->host[0] = '\0';
     enum gw_err err = check(d, args->has_target, msg);
@@ -107,6 +108,8 @@ enum gw_err dialect_new(const struct dialect_args *args, struct dialect **out,
 
 void dialect_free(struct dialect **dp)
 {
+    if (*dp != NULL)
+        json_decref((*dp)->buckets);
     mem_free(*dp);
     *dp = NULL;
 }

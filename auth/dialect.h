@@ -37,6 +37,7 @@ struct dialect_args {
     bool has_target;     /* the verifier has a `url` or a `command` of its own */
     const char *url;     /* DIALECT_HTTP: that one, for URLs derived from it; borrowed */
     const json_t *users; /* the identity that an answer is laid over; may be NULL; borrowed */
+    const struct opt_map *backends; /* the configuration's; may be NULL; borrowed */
 };
 /* Checks the keys against each other. Errors: GW_CONFIG with *msg ("home_base: ..."). */
 enum gw_err dialect_new(const struct dialect_args *args, struct dialect **out,

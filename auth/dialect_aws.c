@@ -129,12 +129,14 @@ static json_t *mount_of(const struct dialect *d, const char *path, const char *t
     }
     size_t n = strcspn(target + 1, "/");
     char *bucket = mem_strndup(target + 1, n);
-    const char *backend = json_string_value(json_object_get(d->conf->buckets, bucket));
+    const char *backend = json_string_value(json_object_get(d->buckets, bucket));
     json_t *mount = NULL;
     char *prefix = with_our_variable(target + 1 + n + strspn(target + 1 + n, "/"));
     char *at = with_our_variable(path);
     if (backend == NULL)
-        dialect_say(v, AUTH_REJECT, "%s: the bucket \"%.64s\" is not in `buckets`", field, bucket);
+        dialect_say(v, AUTH_REJECT,
+                    "%s: the bucket \"%.64s\" is no backend's, and not in `buckets`", field,
+                    bucket);
     else if (prefix == NULL || at == NULL)
         dialect_say(v, AUTH_REJECT, "%s: is too long", field);
     else
@@ -293,7 +295,32 @@ static void answer_aws(const struct dialect *d, const struct auth_req *req, stru
     json_decref(obj);
 }
 
-static enum gw_err check_aws(const struct dialect *d, struct gw_errmsg *msg)
+/* An s3 backend that is the whole of its bucket is what the bucket's name means, unless there are
+ * two of them. */
+static void add_backend(struct dialect *d, const char *name, const struct opt_any *backend)
+{
+    if (strcmp(backend->kind->name, "s3") != 0)
+        return;
+    json_t *conf = options_print(backend->kind->tab, backend->conf);
+    const char *bucket = json_string_value(json_object_get(conf, "bucket"));
+    const char *prefix = json_string_value(json_object_get(conf, "prefix"));
+    if (bucket != NULL && (prefix == NULL || prefix[0] == '\0')) {
+        bool is_second = json_object_get(d->buckets, bucket) != NULL;
+        json_object_set_new(d->buckets, bucket, is_second ? json_null() : json_string(name));
+    }
+    json_decref(conf);
+}
+
+static void find_buckets(struct dialect *d)
+{
+    const struct opt_any *any = d->backends == NULL ? NULL : d->backends->v;
+    d->buckets = json_object();
+    for (size_t i = 0; any != NULL && i < d->backends->n; i++)
+        add_backend(d, d->backends->names[i], &any[i]);
+    json_object_update(d->buckets, d->conf->buckets);
+}
+
+static enum gw_err open_aws(struct dialect *d, struct gw_errmsg *msg)
 {
     const char *key;
     json_t *value;
@@ -306,11 +333,17 @@ static enum gw_err check_aws(const struct dialect *d, struct gw_errmsg *msg)
     {
         if (!json_is_string(value) || json_string_length(value) == 0)
             return gw_err_set(msg, GW_CONFIG, "buckets[\"%.64s\"]: must name a backend", key);
+        enum gw_err err = dialect_open_backend(d, "buckets", json_string_value(value), msg);
+        if (err != GW_OK)
+            return err;
     }
     if (json_object_size(d->conf->roles) == 0)
         return gw_err_set(msg, GW_CONFIG, "roles: is missing: without one nobody is let in");
-    if (json_object_size(d->conf->buckets) == 0)
-        return gw_err_set(msg, GW_CONFIG, "buckets: is missing: without one nobody is let in");
+    find_buckets(d);
+    if (json_object_size(d->buckets) == 0)
+        return gw_err_set(msg, GW_CONFIG,
+                          "buckets: is missing, and no backend is a whole bucket: nobody would be "
+                          "let in");
     return GW_OK;
 }
 
@@ -319,7 +352,7 @@ const struct dialect_type dialect_aws = {
     .transports = 1u << DIALECT_HTTP,
     .methods = 1u << AUTH_PASSWORD | 1u << AUTH_PUBLICKEY,
     .keys = DIALECT_KEY_AWS,
-    .check = check_aws,
+    .open = open_aws,
     .ask = ask_aws,
     .answer = answer_aws,
 };

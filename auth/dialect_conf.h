@@ -65,8 +65,8 @@ extern const struct opt_spec dialect_request_table[];
         {.key = "buckets",                                                                         \
          .type = OPT_JSON,                                                                         \
          .offset = offsetof(of, member.buckets),                                                   \
-         .help = "aws-transfer: {bucket: name of the backend that is this bucket}. A bucket that " \
-                 "is not here is refused."},                                                       \
+         .help = "aws-transfer: {bucket: name of the backend that is this bucket}, beside the s3 " \
+                 "backends that are a bucket without a prefix. Any other is refused."},            \
         {.key = "server_id",                                                                       \
          .type = OPT_STR,                                                                          \
          .offset = offsetof(of, member.server_id),                                                 \

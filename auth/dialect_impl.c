@@ -96,7 +96,18 @@ void dialect_make_id(struct dialect_ask *ask)
         snprintf(&ask->id_text[2 * i], 3, "%02x", raw[i]);
 }
 
-enum gw_err dialect_check_home(const struct dialect *d, struct gw_errmsg *msg)
+enum gw_err dialect_open_backend(const struct dialect *d, const char *key, const char *name,
+                                 struct gw_errmsg *msg)
+{
+    for (size_t i = 0; d->backends != NULL && i < d->backends->n; i++)
+        if (strcmp(d->backends->names[i], name) == 0)
+            return GW_OK;
+    return d->backends == NULL
+               ? GW_OK
+               : gw_err_set(msg, GW_CONFIG, "%s: there is no backend \"%.64s\"", key, name);
+}
+
+enum gw_err dialect_open_home(struct dialect *d, struct gw_errmsg *msg)
 {
     const struct dialect_conf *c = d->conf;
     if ((c->home_base == NULL) != (c->backend == NULL))
@@ -104,7 +115,7 @@ enum gw_err dialect_check_home(const struct dialect *d, struct gw_errmsg *msg)
                           c->home_base == NULL ? "home_base" : "backend");
     if (c->home_base != NULL && c->home_base[0] != '/')
         return gw_err_set(msg, GW_CONFIG, "home_base: must begin with \"/\"");
-    return GW_OK;
+    return c->backend == NULL ? GW_OK : dialect_open_backend(d, "backend", c->backend, msg);
 }
 
 char *dialect_base64(struct gw_span bytes)

@@ -22,7 +22,8 @@ struct dialect_type {
     unsigned keys;
     bool has_ids;
     bool target_optional;
-    enum gw_err (*check)(const struct dialect *d, struct gw_errmsg *msg); /* NULL = none */
+    /* Looks at the configuration; NULL = there is nothing to look at. */
+    enum gw_err (*open)(struct dialect *d, struct gw_errmsg *msg);
     /* As dialect_ask() and dialect_answer(); *v is zero but for cache_s, and AUTH_FAULT. */
     bool (*ask)(const struct dialect *d, const struct auth_req *req, struct dialect_ask *ask,
                 struct dialect_verdict *v);
@@ -37,7 +38,9 @@ struct dialect {
     bool has_target;
     const char *url; /* may be NULL */
     const json_t *users;
-    char host[65]; /* this machine's name */
+    const struct opt_map *backends; /* may be NULL */
+    json_t *buckets;                /* aws-transfer: {bucket: backend}; owned */
+    char host[65];                  /* this machine's name */
 };
 
 extern const struct dialect_type dialect_postern, dialect_sftpgo, dialect_aws, dialect_rclone,
@@ -63,8 +66,11 @@ void dialect_env(struct dialect_ask *ask, const char *name, const char *value);
 /* "ssh-ed25519 AAAA...", as in authorized_keys; gives. NULL: the key is none. */
 char *dialect_key_line(const struct auth_req *req);
 char *dialect_base64(struct gw_span bytes); /* gives */
+/* Is it one of the configuration's? */
+enum gw_err dialect_open_backend(const struct dialect *d, const char *key, const char *name,
+                                 struct gw_errmsg *msg);
 /* home_base and backend go together. */
-enum gw_err dialect_check_home(const struct dialect *d, struct gw_errmsg *msg);
+enum gw_err dialect_open_home(struct dialect *d, struct gw_errmsg *msg);
 
 /* How a public key is decided. */
 enum dialect_keys {

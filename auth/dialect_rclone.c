@@ -219,7 +219,7 @@ const struct dialect_type dialect_rclone = {
     .transports = 1u << DIALECT_PROGRAM,
     .methods = 1u << AUTH_PASSWORD | 1u << AUTH_PUBLICKEY,
     .keys = DIALECT_KEY_HOME | DIALECT_KEY_STORES,
-    .check = dialect_check_home,
+    .open = dialect_open_home,
     .ask = ask_rclone,
     .answer = answer_rclone,
 };

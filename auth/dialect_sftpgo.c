@@ -137,11 +137,11 @@ static void answer_sftpgo(const struct dialect *d, const struct auth_req *req,
         ask->part = DIALECT_SFTPGO_DIALOG;
 }
 
-static enum gw_err check_sftpgo(const struct dialect *d, struct gw_errmsg *msg)
+static enum gw_err open_sftpgo(struct dialect *d, struct gw_errmsg *msg)
 {
     const struct dialect_conf *c = d->conf;
     bool http = d->transport == DIALECT_HTTP;
-    enum gw_err err = dialect_check_home(d, msg);
+    enum gw_err err = dialect_open_home(d, msg);
     if (err != GW_OK)
         return err;
     if (http && c->keyboard_interactive_command.n > 0)
@@ -165,7 +165,7 @@ const struct dialect_type dialect_sftpgo = {
     .methods = 1u << AUTH_PASSWORD | 1u << AUTH_PUBLICKEY | 1u << AUTH_KEYBOARD_INTERACTIVE,
     .keys = DIALECT_KEY_HOME | DIALECT_KEY_STORES | DIALECT_KEY_DIALOG,
     .target_optional = true,
-    .check = check_sftpgo,
+    .open = open_sftpgo,
     .ask = ask_sftpgo,
     .answer = answer_sftpgo,
 };

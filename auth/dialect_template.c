@@ -253,7 +253,7 @@ static enum gw_err check_headers(const struct dialect *d, struct gw_errmsg *msg)
     return GW_OK;
 }
 
-static enum gw_err check_template(const struct dialect *d, struct gw_errmsg *msg)
+static enum gw_err open_template(struct dialect *d, struct gw_errmsg *msg)
 {
     if (url_of(d) == NULL)
         return gw_err_set(msg, GW_CONFIG, "request.url: is missing, and so is url");
@@ -283,7 +283,7 @@ const struct dialect_type dialect_template = {
     .methods = 1u << AUTH_PASSWORD | 1u << AUTH_PUBLICKEY,
     .keys = DIALECT_KEY_TEMPLATE | DIALECT_KEY_STORES,
     .target_optional = true,
-    .check = check_template,
+    .open = open_template,
     .ask = ask_template,
     .answer = answer_template,
 };

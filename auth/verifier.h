@@ -114,8 +114,9 @@ typedef void auth_done_fn(void *arg, struct auth_res *res);
 /* Borrowed for the verifier's life. */
 struct verifier_env {
     struct loop *loop;
-    struct passwd_queue *passwd; /* the loop's waiting line of hashes */
-    const json_t *users;         /* the identity that an answer is laid over; may be NULL */
+    struct passwd_queue *passwd;    /* the loop's waiting line of hashes */
+    const json_t *users;            /* the identity that an answer is laid over; may be NULL */
+    const struct opt_map *backends; /* the configuration's, struct opt_any; may be NULL */
 };
 
 /* What every kind's own configuration begins with; the chain minds it. */

@@ -270,7 +270,8 @@ static enum gw_err fill(struct program *v, const struct verifier_env *env, const
     struct dialect_args args = {.conf = &cf->dialect,
                                 .transport = DIALECT_PROGRAM,
                                 .has_target = cf->command.n > 0,
-                                .users = env->users};
+                                .users = env->users,
+                                .backends = env->backends};
     enum gw_err err = dialect_new(&args, &v->dialect, msg);
     if (err == GW_OK && cf->persistent && !dialect_has_ids(v->dialect))
         return gw_err_set(

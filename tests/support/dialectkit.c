@@ -20,6 +20,26 @@ static const struct opt_spec options[] = {
     {.key = NULL},
 };
 
+struct bucket {
+    char *bucket, *prefix;
+};
+
+static const struct opt_spec bucket_options[] = {
+    {.key = "bucket", .type = OPT_STR, .offset = offsetof(struct bucket, bucket)},
+    {.key = "prefix", .type = OPT_STR, .offset = offsetof(struct bucket, prefix)},
+    {.key = NULL},
+};
+
+static char whole[] = "whole", part[] = "part", twice[] = "twice", none[] = "", some[] = "x";
+static struct bucket buckets[] = {{whole, none}, {part, some}, {twice, NULL}, {twice, none}};
+static char names[][3] = {"d", "p", "t1", "t2"};
+static char *backend_names[] = {names[0], names[1], names[2], names[3]};
+static const struct opt_kind s3 = {
+    .name = "s3", .tab = bucket_options, .size = sizeof(struct bucket)};
+static struct opt_any any[] = {
+    {&s3, &buckets[0]}, {&s3, &buckets[1]}, {&s3, &buckets[2]}, {&s3, &buckets[3]}};
+static const struct opt_map backends = {backend_names, any, 4};
+
 void dialectkit_open(struct dialectkit *k, enum dialect_transport t, const char *config,
                      const char *users)
 {
@@ -41,6 +61,7 @@ void dialectkit_open(struct dialectkit *k, enum dialect_transport t, const char 
         .has_target = true,
         .url = t == DIALECT_HTTP ? "http://127.0.0.1/auth" : NULL,
         .users = k->users,
+        .backends = &backends,
     };
     enum gw_err err = dialect_new(&args, &k->d, &k->problem);
     assert_int_equal(err == GW_OK, k->d != NULL);

@@ -13,7 +13,8 @@ struct dialectkit {
     struct dialect_ask ask;
 };
 
-/* config: {"dialect": ..., ...}; users: JSON or NULL. The target is "http://127.0.0.1/auth". */
+/* config: {"dialect": ..., ...}; users: JSON or NULL. The target is "http://127.0.0.1/auth". Of the
+ * backends "d" is all of the bucket "whole", "p" a part of "part", "t1" and "t2" are "twice". */
 void dialectkit_open(struct dialectkit *k, enum dialect_transport t, const char *config,
                      const char *users);
 void dialectkit_close(struct dialectkit *k);

@@ -161,6 +161,9 @@ static void test_answer(void **state)
         {200, USER "\"Policy\": \"{}\", " HOME "}", AUTH_REJECT, "Policy: "},
         {200, USER "\"Policy\": {}, " HOME "}", AUTH_FAULT, "Policy: "},
         {200, USER "\"IpRange\": \"10.0.0.0/8\", " HOME "}", AUTH_REJECT, "IpRange: "},
+        {200, USER "\"HomeDirectory\": \"/whole/alice\"}", AUTH_ACCEPT, NULL},
+        {200, USER "\"HomeDirectory\": \"/part/alice\"}", AUTH_REJECT, "\"part\""},
+        {200, USER "\"HomeDirectory\": \"/twice/alice\"}", AUTH_REJECT, "\"twice\""},
         {200, USER "\"HomeDirectory\": \"/other/alice\"}", AUTH_REJECT, "HomeDirectory: "},
         {200, USER "\"HomeDirectory\": \"drops/alice\"}", AUTH_REJECT, "HomeDirectory: "},
         {200, USER "\"HomeDirectory\": \"/\"}", AUTH_REJECT, "HomeDirectory: "},
@@ -257,7 +260,10 @@ static void test_config(void **state)
         const char *config, *problem;
     } rows[] = {
         {DIALECT_HTTP, "{\"dialect\": \"aws-transfer\"}", "roles: "},
-        {DIALECT_HTTP, "{\"dialect\": \"aws-transfer\", \"roles\": {\"r\": \"\"}}", "buckets: "},
+        {DIALECT_HTTP,
+         "{\"dialect\": \"aws-transfer\", \"roles\": {\"r\": \"\"}, \"buckets\": {\"b\": "
+         "\"nowhere\"}}",
+         "buckets: there is no backend"},
         {DIALECT_HTTP, "{\"dialect\": \"aws-transfer\", \"roles\": {\"r\": 1}}", "roles[\"r\"]"},
         {DIALECT_HTTP,
          "{\"dialect\": \"aws-transfer\", \"roles\": {\"r\": \"\"}, \"buckets\": {\"b\": \"\"}}",

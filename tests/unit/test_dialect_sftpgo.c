@@ -411,6 +411,8 @@ static void test_config(void **state)
     } rows[] = {
         {DIALECT_HTTP, "{\"dialect\": \"sftpgo\", \"home_base\": \"/x\"}", "backend: "},
         {DIALECT_HTTP, "{\"dialect\": \"sftpgo\", \"backend\": \"d\"}", "home_base: "},
+        {DIALECT_HTTP, "{\"dialect\": \"sftpgo\", \"home_base\": \"/x\", \"backend\": \"nowhere\"}",
+         "backend: there is no backend"},
         {DIALECT_HTTP, "{\"dialect\": \"sftpgo\", \"home_base\": \"x\", \"backend\": \"d\"}",
          "home_base: "},
         {DIALECT_HTTP, "{\"dialect\": \"sftpgo\", \"keyboard_interactive_command\": [\"x\"]}",
