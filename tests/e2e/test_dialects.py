@@ -1,0 +1,113 @@
+"""Programs that were written for others decide about logins, unchanged."""
+import paramiko
+import pytest
+
+from gateway import PASSWORD
+from raw import connected, key_of
+
+ALL = ["publickey", "password", "keyboard-interactive"]
+
+SFTPGO_USER = r"""#!/usr/bin/python3
+import json, os
+name, word = os.environ["SFTPGO_AUTHD_USERNAME"], os.environ["SFTPGO_AUTHD_PASSWORD"]
+known = name == "alice" and word != "wrong" and os.environ["SFTPGO_AUTHD_PROTOCOL"] == "SSH"
+print(json.dumps({"username": name, "status": 1, "home_dir": "/srv/data/" + name, "expiration_date": 0,
+                  "permissions": {"/": ["*"], "/out": ["list", "download"]}, "quota_size": 0, "public_keys": None,
+                  "filters": {"allowed_ip": ["127.0.0.0/8"], "web_client": ["shares-disabled"]},
+                  "filesystem": {"provider": 0}} if known else {"username": ""}))
+"""
+SFTPGO_DIALOG = r"""#!/bin/sh
+printf '%s\n' '{"instruction": "Two steps", "questions": ["Password: "], "echos": [false], "check_password": 1}'
+IFS= read -r checked && [ "$checked" = OK ] || exit 1
+printf '%s\n' '{"questions": ["One time token: ", "Colour: "], "echos": [false, true]}'
+IFS= read -r token
+IFS= read -r colour
+result=-1
+[ "$token/$colour" = "token/sky blue" ] && result=1
+printf '{"auth_result": %d}\n' "$result"
+"""
+RCLONE = r"""#!/usr/bin/python3
+import json, sys
+i = json.load(sys.stdin)
+if i.get("pass") == "wrong":
+    sys.exit("not this one")
+json.dump({"type": "local", "_root": "/srv/data/" + i["user"], "_obscure": ""}, sys.stdout, indent="\t")
+"""
+
+
+@pytest.fixture
+def asking(postern, tmp_path):
+    """asking({key: script}, ...): a gateway whose verifier is these programs."""
+    disk = tmp_path / "disk"
+    (disk / "alice" / "out").mkdir(parents=True)
+    (disk / "alice" / "out" / "report").write_text("hello")
+
+    def factory(programs, **keys):
+        for key, script in programs.items():
+            path = tmp_path / key
+            path.write_text(script)
+            path.chmod(0o700)
+            keys[key] = [str(path)]
+        return postern({"disk": {"type": "local", "root": str(disk)}}, auth={
+            "methods": ALL, "failure_delay_ms": 50,
+            "verifiers": [dict({"type": "program", "home_base": "/srv/data", "backend": "disk"}, **keys)]})
+    return factory
+
+
+def is_in_home(transport):
+    with paramiko.SFTPClient.from_transport(transport) as sftp:
+        assert sftp.listdir("/") == ["out"]
+        with sftp.open("/out/report") as report:
+            assert report.read() == b"hello"
+        with sftp.open("/mine", "w") as mine:
+            mine.write("x")
+
+
+@pytest.mark.parametrize("dialect, script", [("sftpgo", SFTPGO_USER), ("rclone", RCLONE)])
+def test_program(dialect, script, asking, keys):
+    gateway = asking({"command": script}, dialect=dialect)
+    with connected(gateway) as transport:
+        transport.auth_password("alice", PASSWORD)
+        is_in_home(transport)
+    with connected(gateway) as transport:
+        transport.auth_publickey("alice", key_of(keys.user))
+    with connected(gateway) as transport:
+        with pytest.raises(paramiko.AuthenticationException):
+            transport.auth_password("alice", "wrong")
+
+
+def test_sftpgo_permissions(asking):
+    gateway = asking({"command": SFTPGO_USER}, dialect="sftpgo")
+    with connected(gateway) as transport:
+        transport.auth_password("alice", PASSWORD)
+        with paramiko.SFTPClient.from_transport(transport) as sftp:
+            with pytest.raises(PermissionError):
+                sftp.remove("/out/report")
+    with connected(gateway) as transport:
+        with pytest.raises(paramiko.AuthenticationException):
+            transport.auth_password("bob", PASSWORD)
+    assert "refuses" in gateway.wait_event("login_failed", user="bob")["reason"]
+
+
+@pytest.mark.parametrize("word, token, colour, ok", [
+    (PASSWORD, "token", "sky blue", True), ("wrong", "token", "sky blue", False),
+    (PASSWORD, "other", "sky blue", False), (PASSWORD, "token", "sky blue\nx", False)])
+def test_sftpgo_dialog(word, token, colour, ok, asking):
+    gateway = asking({"command": SFTPGO_USER, "keyboard_interactive_command": SFTPGO_DIALOG}, dialect="sftpgo")
+    answers = {"Password: ": word, "One time token: ": token, "Colour: ": colour}
+    asked = []
+
+    def answer(_title, instruction, prompts):
+        asked.append((instruction, prompts))
+        return [answers[text] for text, _echo in prompts]
+
+    with connected(gateway) as transport:
+        if ok:
+            transport.auth_interactive("alice", answer)
+            is_in_home(transport)
+        else:
+            with pytest.raises(paramiko.AuthenticationException):
+                transport.auth_interactive("alice", answer)
+    assert asked[0] == ("Two steps", [("Password: ", False)])
+    assert asked[1:] in ([], [("", [("One time token: ", False), ("Colour: ", True)])])
+    assert len(asked) == (1 if word == "wrong" else 2)
