@@ -35,7 +35,10 @@ enum { FS_RENAME_OVERWRITE = 1u << 0 };
 
 /* What a view can do. */
 enum {
-    FS_CAP_RANDOM_WRITE = 1u << 0, /* any offset, any order, read back, append, truncate */
+    /* Any offset, any order, read back, append, truncate. A store without it refuses what it cannot
+     * do, an open that would keep bytes included, with GW_UNSUPPORTED: see
+     * backends/spool/spool_fs.h. */
+    FS_CAP_RANDOM_WRITE = 1u << 0,
     FS_CAP_HARDLINK = 1u << 1,
     FS_CAP_SYMLINK = 1u << 2,
     FS_CAP_STATVFS = 1u << 3,

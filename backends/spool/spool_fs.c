@@ -49,8 +49,8 @@ static void call_end(struct call *c, const struct fs_res *res)
     call_free(c);
 }
 
-/* Without a spool: only the store knows whether there is something to keep. */
-static void opened_to_keep(void *arg, const struct fs_res *res)
+/* Without a spool the store may still do it: it is a new file, or of that size already. */
+static void tried(void *arg, const struct fs_res *res)
 {
     struct call *c = arg;
     c->step = NULL;
@@ -78,7 +78,7 @@ static struct op *layer_open(struct fs *fs, const char *path, uint32_t flags,
     if (mixes)
         return fs_fail(fs->loop, GW_UNSUPPORTED, NO_SPOOL, done, arg);
     struct call *c = call_new(done, arg);
-    c->step = fs_open(l->inner, path, flags, attr, opened_to_keep, c);
+    c->step = fs_open(l->inner, path, flags, attr, tried, c);
     return &c->op;
 }
 
@@ -117,9 +117,13 @@ static struct op *layer_setstat(struct fs *fs, const char *path, bool follow,
                                 const struct fs_attr *attr, fs_done_fn *done, void *arg)
 {
     struct spool_fs *l = of(fs);
-    if (!(attr->set & FS_ATTR_SIZE) || l->spool == NULL)
+    if (!(attr->set & FS_ATTR_SIZE))
         return fs_setstat(l->inner, path, follow, attr, done, arg);
     struct call *c = call_new(done, arg);
+    if (l->spool == NULL && attr->size != 0) {
+        c->step = fs_setstat(l->inner, path, follow, attr, tried, c);
+        return &c->op;
+    }
     c->attr = *attr;
     c->step =
         layer_open(fs, path, FS_WRITE | (attr->size == 0 ? FS_TRUNC : 0u), NULL, resize_opened, c);

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from paramiko import sftp_client
-from paramiko.sftp import CMD_EXTENDED
+from paramiko.sftp import CMD_CLOSE, CMD_EXTENDED
 
 from clients import Sftp, Sshfs, missing
 from gateway import POSTERN, run, wait_for
@@ -268,7 +268,10 @@ def test_without_a_spool(more, store, postern, state):
         write_all(sftp, "/file", OLD)
         for mode in ("r+b", "ab", "w+b"):
             assert "state_dir" in status_of(lambda mode=mode: sftp.open("/file", mode))
-    assert store.read("file") == OLD and not (state / "spool").exists()
+        assert "state_dir" in status_of(lambda: sftp.truncate("/file", 4))
+        write_all(sftp, "/cut", OLD)
+        sftp.truncate("/cut", 0)
+    assert store.read("file") == OLD and store.read("cut") == b"" and not (state / "spool").exists()
 
 
 @BUCKET
@@ -338,3 +341,41 @@ def test_check(postern, tmp_path, keys):
             started = run([POSTERN, "serve", "--config", gateway.config])
             assert started.returncode == 78 and words in started.stderr, started.stderr
     assert list((tmp_path / "state").iterdir()) == []
+
+
+@BUCKET
+@pytest.mark.parametrize("how", ["client", "gateway"])
+def test_killed_while_it_is_stored(how, gateway, store, state):
+    """The CLOSE is under way, parts are at the store: still the old object, and the parts go."""
+    with session(gateway) as sftp:
+        file = sftp.open("/file", "r+b")
+        file.truncate(40 << 20)
+        sftp._async_request(type(None), CMD_CLOSE, file.handle)
+        file._closed = True
+        wait_for(lambda: list(state.glob("s3-uploads/*-*")), "the note of an upload that has begun")
+        if how == "client":
+            sftp.transport.close()
+            gateway.wait_event("partial", path="/file", result="ended_in_close")
+        else:
+            gateway.kill()
+            gateway.start()
+    assert_nothing_left(gateway, store, state)
+    assert store.read("file") == OLD
+
+
+@BUCKET
+def test_more_than_a_part(gateway, store, state, big_file):
+    """Fetched, changed and stored in parts."""
+    data = bytearray(big_file.read_bytes()[:30 << 20])
+    with session(gateway) as sftp:
+        write_all(sftp, "/file", bytes(data))
+        with sftp.open("/file", "r+b") as file:
+            for at in (0, 5 << 20, (17 << 20) + 1, len(data) - 7):
+                file.seek(at)
+                file.write(b"changed")
+                data[at:at + 7] = b"changed"
+            file.seek(12 << 20)
+            assert file.read(100) == data[12 << 20:(12 << 20) + 100]
+            close(file)
+    assert store.read("file") == data
+    assert_nothing_left(gateway, store, state)

@@ -515,6 +515,17 @@ static void test_without(void **state)
     assert_int_equal(sync_close(&file), GW_OK);
     expect_content(f, "/new", "");
     expect_content(f, "/f", "old");
+    struct fs_attr size = {.set = FS_ATTR_SIZE, .size = 2};
+    fail_fs_set(f->inner, &(struct fail_fs_rule){.call = FAIL_FS_SETSTAT,
+                                                 .how = FAIL_FS_BEFORE,
+                                                 .err = GW_UNSUPPORTED,
+                                                 .text = "the store's own"});
+    s.op = fs_setstat(f->fs, "/f", true, &size, sync_done, &s);
+    assert_int_equal(sync_wait(f->loop, &s), GW_UNSUPPORTED);
+    assert_non_null(strstr(s.text, "state_dir"));
+    size.size = 0; /* an upload of nothing */
+    assert_int_equal(sync_setstat(f->fs, "/f", true, &size), GW_OK);
+    expect_content(f, "/f", "");
     assert_false((f->fs->caps & FS_CAP_READ_ONLY) != 0);
 }
 
