@@ -31,11 +31,15 @@ static const struct cmd words[] = {
      "--schema    JSON Schema (draft 2020-12) of the configuration file\n"
      "--markdown  the reference of every key\n" CONFIG_HELP},
     {"try", cmd_try,
-     "--user NAME [--password-stdin] [--key FILE.pub] [--address IP] [--config FILE]",
+     "--user NAME [--key FILE.pub] [--password-stdin] [--keyboard-interactive] [--address IP] "
+     "[--config FILE]",
      "run one login through the verifiers",
      "Prints as JSON what they decide, which one and why, the identity that it gives and where its "
-     "mounts lead.\nWith --key and --password-stdin both steps are tried, the key first. Without "
-     "either the password is asked for.\nExit 0 accepted, 77 refused, 69 a verifier could not find "
+     "mounts lead; `steps` has every question on the way, and what each verifier said to it.\n"
+     "As a client would: keys first (--key: each line of the file), then the password, then "
+     "questions and answers\n(--keyboard-interactive: on the terminal, or lines of stdin); after a "
+     "step that succeeded, what must follow it.\nWhat is missing is asked for where stdin is a "
+     "terminal.\nExit 0 accepted, 77 refused, 69 a verifier could not find "
      "out.\n" CONFIG_HELP},
     {"keygen", cmd_keygen, "FILE [--type ed25519|ecdsa|rsa]", "make a host key",
      "Writes a private key that only its owner can read, never over an existing file; prints its "

@@ -65,7 +65,21 @@ enum gw_err prompt_line(char **out, struct gw_errmsg *msg)
     return take_line(STDIN_FILENO, out, msg);
 }
 
-enum gw_err prompt_secret(const char *text, char **out, struct gw_errmsg *msg)
+static void put_text(int fd, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        bool shown = (unsigned char)*text >= ' ' && *text != 0x7f;
+        dprintf(fd, "%c", shown || *text == '\n' || *text == '\t' ? *text : '?');
+    }
+}
+
+void prompt_say(const char *text)
+{
+    put_text(STDERR_FILENO, text);
+    dprintf(STDERR_FILENO, "\n");
+}
+
+static enum gw_err ask_on_terminal(const char *text, bool echo, char **out, struct gw_errmsg *msg)
 {
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP};
     enum { NENDS = sizeof ends / sizeof ends[0] };
@@ -82,11 +96,13 @@ enum gw_err prompt_secret(const char *text, char **out, struct gw_errmsg *msg)
     for (size_t i = 0; i < NENDS; i++)
         sigaction(ends[i], &note, &before[i]);
     struct termios hidden = shown;
-    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    if (!echo)
+        hidden.c_lflag &= ~(tcflag_t)ECHO;
     (void)tcsetattr(tty, TCSAFLUSH, &hidden);
-    dprintf(tty, "%s", text);
+    put_text(tty, text);
     enum gw_err err = take_line(tty, out, msg);
-    dprintf(tty, "\n");
+    if (!echo)
+        dprintf(tty, "\n");
     (void)tcsetattr(tty, TCSAFLUSH, &shown);
     for (size_t i = 0; i < NENDS; i++)
         sigaction(ends[i], &before[i], NULL);
@@ -94,4 +110,17 @@ enum gw_err prompt_secret(const char *text, char **out, struct gw_errmsg *msg)
     if (caught != 0)
         raise(caught); /* the echo is back: now it may end the process */
     return err;
+}
+
+enum gw_err prompt_secret(const char *text, char **out, struct gw_errmsg *msg)
+{
+    return ask_on_terminal(text, false, out, msg);
+}
+
+enum gw_err prompt_ask(const char *text, bool echo, char **out, struct gw_errmsg *msg)
+{
+    if (prompt_is_terminal())
+        return ask_on_terminal(text, echo, out, msg);
+    prompt_say(text);
+    return prompt_line(out, msg);
 }

@@ -1,5 +1,7 @@
 """Methods of a login: keyboard-interactive, several steps, and clients that do not play by the rules."""
+import contextlib
 import os
+import time
 
 import paramiko
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from clients import CLIENTS, NO_KNOWN_HOSTS, missing
 from gateway import PASSWORD, PATIENCE, POSTERN, run
 from raw import Login, connected, key_of, session
+from test_try import ASKING
 
 MEMORY = {"memory": {"type": "memory"}}
 KEY, WORD, TALK = "publickey", "password", "keyboard-interactive"
@@ -229,3 +232,65 @@ def test_flood_of_key_queries(whose, postern, keys):
             asked += 1
         assert asked == 64
     gateway.wait_event("disconnect", reason="too many key queries")
+
+
+# --- questions of a verifier in another process -------------------------------------------------------
+
+@pytest.fixture
+def asking(postern, tmp_path):
+    """Two questions in round 1, one in round 2; after a password as well."""
+    script = tmp_path / "asking.py"
+    script.write_text(ASKING)
+    return postern(MEMORY, users=[], auth={"methods": ALL, "verifiers": [
+        {"type": "program", "command": ["/usr/bin/python3", str(script)]}]})
+
+
+def test_rounds(asking, openssh):
+    answers = {"Next": "2", "Code": "1", "Colour": "red"}
+    done = openssh(asking, answers=answers, prefer=[TALK], user="eve")
+    assert done.returncode == 0, done.stderr + asking.log()
+    wrong = openssh(asking, answers=dict(answers, Next="3"), prefer=[TALK], user="eve")
+    assert wrong.returncode == 255
+    asking.wait_event("login_failed", reason="bad second code")
+
+
+def test_second_factor_by_questions(asking, openssh):
+    answers = {"Next": "2", "Code": "1", "Colour": "red", "assword": "pw"}
+    done = openssh(asking, answers=answers, prefer=[WORD, TALK], user="eve")
+    assert done.returncode == 0, done.stderr + asking.log()
+    assert [e["method"] for e in asking.events("login_step") + asking.events("login")] == [WORD, TALK]
+
+
+@pytest.mark.parametrize("second", [[b"2", b"2"], [], [b"1", b"red"]], ids=["two", "none", "the first ones"])
+def test_other_answers_in_a_later_round(second, asking):
+    with connected(asking) as transport:
+        login = Login(transport)
+        assert [text for text, _ in login.ask("eve")][0] == "Code: "
+        assert login.prompts(login.answer(b"1", b"red")) == [("Next code: ", False)]
+        assert login.answer(*second)[0] == Login.FAILURE
+        assert login.answer(b"2")[0] != Login.SUCCESS  # the talk is over
+    assert asking.events("login") == []
+
+
+def test_a_fault_looks_like_a_refusal(postern, tmp_path):
+    """In words and in time, whoever it is: unknown, known with a wrong password, nobody could find out."""
+    script = tmp_path / "verifier.sh"
+    script.write_text("#!/bin/sh\nread -r line\ncase $line in *broken*) exit 1;; "
+                      "*) echo '{\"decision\": \"next\"}';; esac\n")
+    script.chmod(0o700)
+    gateway = postern(MEMORY, auth={"failure_delay_ms": 1000, "max_attempts": 100}, limits={"loops": 1})
+    gateway.settings["auth"]["verifiers"].append({"type": "program", "command": [str(script)], "retries": 0})
+    gateway.stop()
+    gateway.write_settings()
+    gateway.start()
+    seen = set()
+    with contextlib.ExitStack() as stack:
+        for user in ("bob", "nobody", "broken"):
+            login = Login(stack.enter_context(connected(gateway)))
+            began = time.monotonic()
+            kind, m = login.password(user, "wrong")
+            seen.add((kind, m.asbytes()))
+            assert 0.9 < time.monotonic() - began < 3
+    assert len(seen) == 1
+    reasons = [e["reason"] for e in gateway.events("login_failed")]
+    assert reasons[:2] == ["wrong password", "unknown user"] and len(reasons) == 3

@@ -1,0 +1,157 @@
+"""`postern try`: a login without a client, by every method and in several steps."""
+import json
+import os
+import pty
+import subprocess
+
+import pytest
+
+from gateway import PASSWORD, PATIENCE, POSTERN, run, wait_for
+
+KEY, WORD, TALK = "publickey", "password", "keyboard-interactive"
+OK, UNAVAILABLE, NOPERM, NOINPUT = 0, 69, 77, 66
+
+# Asks for a code and, if it is 1, for another one; knows "eve" only.
+ASKING = '''import json, sys
+r = json.load(sys.stdin)
+k = r.get("keyboard_interactive") or {}
+answers = k.get("answers")
+def ask(state, *prompts):
+    return {"decision": "ask", "instruction": "Look at your device.", "state": state,
+            "prompts": [{"text": t, "echo": e} for t, e in prompts]}
+if r["user"] != "eve":
+    a = {"decision": "next"}
+elif r["method"] == "publickey" or (r["method"] == "password" and r["password"] == "pw"):
+    a = {"decision": "accept", "identity": {"next_methods": ["keyboard-interactive"]}}
+elif r["method"] != "keyboard-interactive":
+    a = {"decision": "reject", "reason": "not that"}
+elif not answers:
+    a = ask("one", ("Code: ", False), ("Colour\\x1b[2J: ", True))
+elif k["state"] == "one":
+    a = ask("two", ("Next code: ", False)) if answers == ["1", "red"] else {"decision": "reject", "reason": "bad code"}
+else:
+    ok = answers == ["2"] and k["state"] == "two" and k["step"] == 3
+    a = {"decision": "accept"} if ok else {"decision": "reject", "reason": "bad second code"}
+print(json.dumps(a))
+'''
+
+
+@pytest.fixture
+def gateway(postern, keys, tmp_path):
+    script = tmp_path / "asking.py"
+    script.write_text(ASKING)
+    users = keys.standard_users() + [
+        {"user": "dave", "public_keys": [keys.public(keys.user), keys.public(keys.rsa)],
+         "methods": ["publickey,publickey"]},
+        {"user": "fay", "password": keys.password_hash, "methods": ["password,keyboard-interactive"]}]
+    gateway = postern({"memory": {"type": "memory"}}, start=False, users=users, auth={"methods": [KEY, WORD, TALK]})
+    gateway.settings["auth"]["verifiers"].append({"type": "program", "command": ["/usr/bin/python3", str(script)]})
+    gateway.write_settings()
+    return gateway
+
+
+def attempt(gateway, user, *words, lines=()):
+    done = run([POSTERN, "try", "--config", gateway.config, "--user", user, *words],
+               input="".join(f"{line}\n" for line in lines))
+    assert PASSWORD not in done.stdout + done.stderr
+    return done, json.loads(done.stdout) if done.stdout else None
+
+
+@pytest.mark.parametrize("user,words,lines,code,done", [
+    ("alice", ["--key", "user"], [], OK, [KEY]),
+    ("alice", ["--key", "other"], [], NOPERM, []),
+    ("alice", ["--key", "both"], [], OK, [KEY]),
+    ("bob", [], [PASSWORD], OK, [WORD]),
+    ("bob", ["--keyboard-interactive"], [PASSWORD], OK, [TALK]),
+    ("bob", ["--keyboard-interactive"], ["wrong"], NOPERM, []),
+    ("nobody", ["--keyboard-interactive"], ["wrong"], NOPERM, []),
+    ("carol", ["--key", "user", "--password-stdin"], [PASSWORD], OK, [KEY, WORD]),
+    ("carol", ["--key", "user"], [], NOPERM, [KEY]),
+    ("carol", ["--key", "user", "--password-stdin"], ["wrong"], NOPERM, [KEY]),
+    ("dave", ["--key", "user"], [], NOPERM, [KEY]),
+    ("dave", ["--key", "both"], [], OK, [KEY, KEY]),
+    ("fay", ["--password-stdin", "--keyboard-interactive"], [PASSWORD, PASSWORD], OK, [WORD, TALK]),
+    ("eve", ["--keyboard-interactive"], ["1", "red", "2"], OK, [TALK]),
+    ("eve", ["--keyboard-interactive"], ["1", "blue"], NOPERM, []),
+    ("eve", ["--password-stdin", "--keyboard-interactive"], ["pw", "1", "red", "2"], OK, [WORD, TALK]),
+    ("eve", ["--key", "user", "--keyboard-interactive"], ["1", "red", "3"], NOPERM, [KEY]),
+], ids=lambda v: "+".join(v) if isinstance(v, list) and PASSWORD not in v else str(v)[:8])
+def test_login(user, words, lines, code, done, gateway, keys, tmp_path):
+    pair = tmp_path / "both.pub"
+    pair.write_text("".join(keys.public(k) + "\n" for k in (keys.other, keys.user, keys.rsa)))
+    paths = {"user": f"{keys.user}.pub", "other": f"{keys.other}.pub", "both": pair}
+    ended, said = attempt(gateway, user, *[paths.get(w, w) for w in words], lines=lines)
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    assert said["methods_done"] == done
+    assert (said["verdict"] == "accept") == (code == OK)
+    if code == OK:
+        assert said["identity"]["user"] == user and said["mounts"]
+
+
+def test_who_said_what(gateway):
+    _, said = attempt(gateway, "eve", "--keyboard-interactive", lines=["1", "red", "2"])
+    assert [(s["round"], s["verdict"], s.get("prompts")) for s in said["steps"]] == [
+        (1, "ask", ["Code: ", "Colour\x1b[2J: "]), (2, "ask", ["Next code: "]), (3, "accept", None)]
+    assert said["steps"][0]["asked"] == [{"verifier": "file[0]", "verdict": "next", "why": "unknown user"},
+                                         {"verifier": "program[1]", "verdict": "ask"}]
+    assert [a["verifier"] for a in said["steps"][1]["asked"]] == ["program[1]"]
+    _, said = attempt(gateway, "eve", "--keyboard-interactive", lines=["1", "blue"])
+    assert (said["verifier"], said["why"]) == ("program[1]", "bad code")
+
+
+def test_fault(gateway):
+    gateway.settings["auth"]["verifiers"][1]["command"] = ["/bin/false"]
+    gateway.write_settings()
+    ended, said = attempt(gateway, "eve", lines=["pw"])
+    assert ended.returncode == UNAVAILABLE and said["verdict"] == "fault"
+
+
+def test_answers_that_are_missing(gateway):
+    ended, said = attempt(gateway, "eve", "--keyboard-interactive", lines=["1"])
+    assert ended.returncode == NOINPUT and said is None
+    assert "an answer: nothing to read" in ended.stderr
+
+
+def test_method_that_is_not_offered(gateway):
+    gateway.settings["auth"]["methods"] = [KEY]
+    gateway.write_settings()
+    ended, _ = attempt(gateway, "eve", "--keyboard-interactive")
+    assert ended.returncode == NOPERM and 'auth.methods does not offer "keyboard-interactive"' in ended.stderr
+
+
+def test_on_a_terminal(gateway):
+    """What is typed shows where the verifier says so, and nowhere else; nobody's text moves the cursor."""
+    main, side = pty.openpty()
+    process = subprocess.Popen([str(POSTERN), "try", "--config", str(gateway.config), "--user", "eve"],
+                               stdin=side, stdout=subprocess.PIPE, stderr=side, text=True, start_new_session=True,
+                               preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0))
+    os.close(side)
+    screen = b""
+
+    def until(text):
+        def seen():
+            nonlocal screen
+            screen += os.read(main, 4096)
+            return text in screen
+        wait_for(seen, text)
+    try:
+        for question, answer in ((b"Password: ", b"pw"), (b"Code: ", b"1"), (b"Colour?[2J: ", b"red"),
+                                 (b"Next code: ", b"2")):
+            until(question)
+            os.write(main, answer + b"\n")
+        out, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main)
+    assert process.returncode == OK, out
+    assert json.loads(out)["methods_done"] == [WORD, TALK]
+    assert b"pw" not in screen and b"red" in screen and b"Look at your device." in screen
+
+
+def test_probe_asks_every_verifier(gateway):
+    def probe():
+        return run([POSTERN, "check", "--probe", "--config", gateway.config])
+    done = probe()
+    assert done.returncode == OK, done.stdout + done.stderr
+    assert "auth.verifiers[0]: answers" in done.stdout and "auth.verifiers[1]: answers" in done.stdout
