@@ -8,7 +8,7 @@ import paramiko
 import pytest
 
 from gateway import PASSWORD, POSTERN, ROOT, run, wait_for
-from raw import connected, key_of, read_all, session, write_all
+from raw import Login, connected, key_of, read_all, session, write_all
 
 EXAMPLE = ROOT / "docs/examples/program.py"
 MEMORY = {"memory": {"type": "memory"}}
@@ -146,3 +146,76 @@ def test_client_leaves(program):
             transport.auth_password("alice", PASSWORD)
         wait_for(lambda: children_of(gateway.process.pid), "the program to start")
     wait_for(lambda: children_of(gateway.process.pid) == [], "the program to end")
+
+
+SFTPGO_HOOK = """#!/bin/sh
+user='{"status":1,"username":"alice","home_dir":"/srv/sftpgo/alice","permissions":{"/":["*"]}}'
+test "$SFTPGO_AUTHD_PROTOCOL" = SSH || exit 1
+case "$SFTPGO_AUTHD_PASSWORD|$SFTPGO_AUTHD_PUBLIC_KEY|$SFTPGO_AUTHD_KEYBOARD_INTERACTIVE" in
+"right||"|"||1"|"|@KEY@|") echo "$user";;
+*) echo '{"username":""}';;
+esac
+"""
+SFTPGO_TALK = """#!/bin/sh
+test "$SFTPGO_AUTHD_USERNAME" = alice || exit 1
+echo '{"instruction":"Hello","questions":["Password: "],"echos":[false],"check_password":1}'
+read -r checked
+test "$checked" = OK || exit 1
+echo '{"questions":["Code: "],"echos":[true]}'
+read -r code
+test "$code" = 123456 && echo '{"auth_result":1}' || echo '{"auth_result":-1}'
+"""
+
+
+@pytest.fixture
+def sftpgo(postern, tmp_path, keys):
+    """The hooks of an SFTPGo, as they are."""
+    hooks = {}
+    key = " ".join(keys.public(keys.user).split()[:2])
+    for name, text in (("auth", SFTPGO_HOOK.replace("@KEY@", key)), ("talk", SFTPGO_TALK)):
+        hooks[name] = tmp_path / name
+        hooks[name].write_text(text)
+        hooks[name].chmod(0o700)
+    return postern(MEMORY, auth={"methods": ALL, "verifiers": [
+        {"type": "program", "dialect": "sftpgo", "command": [str(hooks["auth"])], "home_base": "/srv/sftpgo",
+         "backend": "memory", "keyboard_interactive_command": [str(hooks["talk"])]}]})
+
+
+def test_sftpgo_hooks(sftpgo, keys):
+    for how in ({"password": "right"}, {"key": keys.user}):
+        with session(sftpgo, **how) as sftp:
+            write_all(sftp, "/file", b"content")
+            assert read_all(sftp, "/file") == b"content"
+    for refused in (lambda t: t.auth_password("alice", "wrong"), lambda t: t.auth_publickey("alice", key_of(keys.other))):
+        with connected(sftpgo) as transport, pytest.raises(paramiko.AuthenticationException):
+            refused(transport)
+
+
+@pytest.mark.parametrize("answers,enters", [
+    ({"Password: ": "right", "Code: ": "123456"}, True),
+    ({"Password: ": "right", "Code: ": "654321"}, False),
+    ({"Password: ": "wrong", "Code: ": "123456"}, False),
+], ids=["right", "wrong code", "wrong password"])
+def test_sftpgo_dialog(answers, enters, sftpgo):
+    asked = []
+
+    def answer(_title, _instruction, prompts):
+        asked.extend(prompts)
+        return [answers[text] for text, _ in prompts]
+    with connected(sftpgo) as transport:
+        if enters:
+            transport.auth_interactive("alice", answer)
+            assert asked == [("Password: ", False), ("Code: ", True)]
+        else:
+            with pytest.raises(paramiko.AuthenticationException):
+                transport.auth_interactive("alice", answer)
+    wait_for(lambda: children_of(sftpgo.process.pid) == [], "the program to end")
+
+
+def test_client_leaves_a_dialog(sftpgo):
+    """Between two rounds nothing waits for the client but the program."""
+    with connected(sftpgo) as transport:
+        login = Login(transport)
+        assert login.ask(b"alice") is not None
+        assert len(children_of(sftpgo.process.pid)) == 1
+    wait_for(lambda: children_of(sftpgo.process.pid) == [], "the program to end", 10)
