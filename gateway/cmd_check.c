@@ -10,6 +10,7 @@
 #include "gateway/cmdline.h"
 #include "gateway/io/deadline.h"
 #include "gateway/ssh/host_keys.h"
+#include "gateway/vfs/vfs.h"
 
 enum {
     PROBE_MS = 60 * 1000, /* the patience of who waits: stores give up sooner by default */
@@ -148,6 +149,39 @@ static void check_by_making(struct trial *t)
         gw_buf_printf(&t->problems, "auth.verifiers: %s\n", msg.text);
 }
 
+static struct backend *backend_named(void *arg, const char *name)
+{
+    const struct trial *t = arg;
+    const struct opt_map *map = &t->settings->backends;
+    for (size_t i = 0; i < map->n; i++)
+        if (strcmp(map->names[i], name) == 0)
+            return t->backends[i];
+    return NULL;
+}
+
+/* What `users` gives to somebody, made as for a login: do the stores have what it asks of them? */
+static void check_tree(struct trial *t)
+{
+    struct settings *s = t->settings;
+    struct identity *id = NULL;
+    struct vfs *v = NULL;
+    struct gw_errmsg msg = {""};
+    const struct backend_env env = {.loop = t->loop, .budget = t->budget};
+    struct stores *stores = stores_new(&env);
+    const struct vfs_env tree = {
+        .loop = t->loop, .backend = backend_named, .arg = t, .stores = stores};
+    if (identity_from_json("user", s->users, NULL, 0, &id, &msg) == GW_OK && id->nmounts > 0) {
+        /* Every store can continue a file through the spool, which is not made here. */
+        if (s->state_dir != NULL && s->limits.spool_mb > 0)
+            id->partial_uploads = IDENTITY_PARTIAL_DISCARD;
+        if (vfs_new(&tree, id, &v, &msg) != GW_OK)
+            gw_buf_printf(&t->problems, "users: %s\n", msg.text);
+    }
+    vfs_free(&v);
+    identity_free(&id);
+    stores_unref(&stores);
+}
+
 static void trial_free(struct trial *t)
 {
     auth_free(&t->auth);
@@ -171,6 +205,8 @@ static int trial_run(struct trial *t, const char *config, bool probe)
         t->budget = budget_new((size_t)t->settings->limits.memory_mb * 1024 * 1024);
         t->backends = mem_array(t->settings->backends.n, sizeof(struct backend *));
         check_by_making(t);
+        if (t->problems.len == 0 && t->settings->users != NULL)
+            check_tree(t);
     }
     bool well_formed = t->problems.len == 0;
     if (err == GW_OK && probe)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from clients import ClientError, Paramiko, Sftp
-from gateway import PASSWORD, wait_for
+from gateway import PASSWORD, POSTERN, run, wait_for
 
 
 def users(keys, **each):
@@ -240,6 +240,21 @@ def test_an_upload_is_resumed(store, postern, keys, tmp_path):
             rest.seek(200_000)
             rest.write(data[200_000:])
     assert store.read("cut") == data
+
+
+def test_check_asks_the_stores(postern, keys):
+    """What no login could get through is a problem of the configuration already."""
+    s3 = {"type": "s3", "bucket": "b", "credentials": {"access_key_id": "i", "secret_access_key": "s"}}
+    for more, problem in (({"partial_uploads": "resume"}, "needs a store that continues a file"),
+                          ({"credentials": "partner"}, '"partner" is none of the credential_sets of store'),
+                          ({"mounts": [{"path": "/", "store": dict(s3, buckets="b")}]}, "store.buckets: no such key"),
+                          ({"partial_uploads": "keep", "limits": {"quota_bytes": 1}}, None)):
+        gateway = postern({"store": s3}, start=False)
+        gateway.settings["users"].update(more)
+        gateway.write_settings()
+        checked = run([POSTERN, "check", "--config", gateway.config])
+        assert (checked.returncode == 0) == (problem is None), checked.stderr
+        assert problem is None or problem in checked.stderr
 
 
 def test_resume_where_the_store_cannot(radosgw, postern, keys, tmp_path):
