@@ -397,4 +397,21 @@ def many_uploads(lab):
     lab.stop(ours)
 
 
-ALL = [local_files, s3_files, s3_small_files, s3_listing, logins, idle_sessions, stat_latency, many_uploads]
+def rates(lab):
+    """How near a transfer comes to the rate of its user's identity, each way."""
+    limit, seconds = 4096, 3 if lab.quick else 20
+    source = lab.home / "rated"
+    with open(source, "wb") as f:
+        f.truncate(limit * seconds << 10)
+    ours = lab.postern_local(users={"limits": {"upload_kib_s": limit, "download_kib_s": limit}})
+    for way, batch in (("up", f"put {source} rated"), ("down", f"get rated {source}")):
+        begin = time.monotonic()
+        sftp(lab, ours, batch + "\n")
+        reached = limit * seconds / (time.monotonic() - begin)
+        off = max(reached, limit) / min(reached, limit)
+        yield row(f"a rate of {limit} KiB/s, {way}: KiB/s reached", reached, float(limit), off, 1.1)
+    lab.stop(ours)
+
+
+ALL = [local_files, s3_files, s3_small_files, s3_listing, logins, idle_sessions, stat_latency, many_uploads,
+       rates]
