@@ -249,6 +249,13 @@ static uint32_t cache_s(const struct check *c)
     return guard_common(c->a->members[c->i])->cache_s;
 }
 
+/* The configuration says whether answers are kept; an answer may want it to be shorter. */
+static uint32_t keep_s(const struct check *c, const struct auth_res *res)
+{
+    uint32_t s = cache_s(c);
+    return res->cache_s > 0 && res->cache_s < s ? res->cache_s : s;
+}
+
 static void conclude(struct check *c, struct auth_res *res)
 {
     const char *who = guard_name(c->a->members[c->i]);
@@ -259,7 +266,7 @@ static void conclude(struct check *c, struct auth_res *res)
         enum auth_verdict v = judge_accept(res->id, c->req, c->a->offered, &why);
         if (v == AUTH_ACCEPT && given != NULL)
             auth_cache_keep(c->a->cache, c->i, c->req, given, loop_now_ms(c->a->env.loop),
-                            cache_s(c));
+                            keep_s(c, res));
         else
             identity_free(&given);
         if (v != AUTH_ACCEPT) {

@@ -154,7 +154,7 @@ void dialect_ask_free(struct dialect_ask *ask)
 
 static void verdict_init(struct dialect_verdict *v)
 {
-    *v = (struct dialect_verdict){.verdict = AUTH_FAULT, .cache_s = -1};
+    *v = (struct dialect_verdict){.verdict = AUTH_FAULT};
 }
 
 void dialect_verdict_free(struct dialect_verdict *v)
@@ -178,6 +178,7 @@ struct auth_res dialect_res(struct dialect_verdict *v)
         .prompts = v->prompts,
         .nprompts = v->nprompts,
         .state = v->state,
+        .cache_s = v->cache_s,
     };
     v->id = NULL;
     return res;

@@ -88,7 +88,7 @@ struct dialect_verdict {
     struct auth_prompt *prompts;
     size_t nprompts;
     char *state;
-    int64_t cache_s;      /* how long the answer may be kept; -1 = it does not say */
+    uint32_t cache_s;     /* as in struct auth_res */
     struct gw_errmsg why; /* for the log */
 };
 void dialect_verdict_free(struct dialect_verdict *v);

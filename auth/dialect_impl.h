@@ -24,7 +24,7 @@ struct dialect_type {
     bool target_optional;
     /* Looks at the configuration; NULL = there is nothing to look at. */
     enum gw_err (*open)(struct dialect *d, struct gw_errmsg *msg);
-    /* As dialect_ask() and dialect_answer(); *v is zero but for cache_s, and AUTH_FAULT. */
+    /* As dialect_ask() and dialect_answer(); *v is zero, and AUTH_FAULT. */
     bool (*ask)(const struct dialect *d, const struct auth_req *req, struct dialect_ask *ask,
                 struct dialect_verdict *v);
     void (*answer)(const struct dialect *d, const struct auth_req *req, struct dialect_ask *ask,

@@ -338,7 +338,7 @@ static bool take_cache(const json_t *obj, const char *path, struct dialect_verdi
     if (!dialect_field_number(obj, path, "external_auth_cache_time", &s, v))
         return false;
     if (s > 0)
-        v->cache_s = s;
+        v->cache_s = s < UINT32_MAX ? (uint32_t)s : UINT32_MAX;
     return true;
 }
 

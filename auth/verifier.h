@@ -92,6 +92,7 @@ struct auth_res {
     bool down;            /* AUTH_FAULT: nobody answered; a nonsensical answer is not that */
     const char *verifier; /* which one answered */
     bool cached;          /* it did so earlier */
+    uint32_t cache_s;     /* AUTH_ACCEPT: no longer may it be kept; 0 = it does not say */
     const char *instruction;
     const struct auth_prompt *prompts; /* AUTH_ASK */
     size_t nprompts;

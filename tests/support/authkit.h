@@ -40,6 +40,7 @@ struct authkit_say {
     bool no_id;
     const char *instruction, *state; /* of an ASK, with `prompts` many */
     size_t prompts;
+    uint32_t cache_s;
 };
 struct authkit_stub {
     struct verifier v;

@@ -175,6 +175,23 @@ static void test_expired(void **state)
     end();
 }
 
+/* The verifier's answer says so, for less than cache_s. */
+static void test_shorter_by_the_answer(void **state)
+{
+    (void)state;
+    time_t end_s = time(NULL) + 10;
+    begin("{}", 60);
+    stub.say.cache_s = 1;
+    assert_int_equal(check(&bob), AUTH_ACCEPT);
+    assert_int_equal(check(&bob), AUTH_ACCEPT);
+    assert_int_equal(stub.asked, 1);
+    while (stub.asked == 1) {
+        assert_int_equal(check(&bob), AUTH_ACCEPT);
+        assert_true(time(NULL) < end_s);
+    }
+    end();
+}
+
 static void test_bound(void **state)
 {
     (void)state;
@@ -199,8 +216,11 @@ int main(void)
 {
     log_level_now = LOG_LVL_ERROR;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_same_again), cmocka_unit_test(test_what_differs_is_asked_again),
-        cmocka_unit_test(test_never_kept),     cmocka_unit_test(test_expired),
+        cmocka_unit_test(test_the_same_again),
+        cmocka_unit_test(test_what_differs_is_asked_again),
+        cmocka_unit_test(test_never_kept),
+        cmocka_unit_test(test_expired),
+        cmocka_unit_test(test_shorter_by_the_answer),
         cmocka_unit_test(test_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -285,7 +285,7 @@ static void test_identity(void **state)
     assert_string_equal(v.id->user, "alice");
     assert_string_equal(v.id->home, "/in"); /* of `users` */
     assert_int_equal(v.id->nmethods, 0);
-    assert_int_equal(v.cache_s, -1);
+    assert_int_equal(v.cache_s, 0);
     dialect_verdict_free(&v);
 }
 
