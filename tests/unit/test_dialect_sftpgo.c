@@ -289,6 +289,30 @@ static void test_identity(void **state)
     dialect_verdict_free(&v);
 }
 
+/* 0 is no limit of the hook's own: that of `users` stays. */
+static void test_limits(void **state)
+{
+    (void)state;
+    struct dialectkit k;
+    dialectkit_open(&k, DIALECT_HTTP, CONFIG, "{\"limits\": {\"sessions\": 9}}");
+    struct dialect_verdict v =
+        accepted(&k, USER ", \"max_sessions\": 4, \"quota_size\": 1000, \"quota_files\": 5, "
+                          "\"upload_bandwidth\": 64, \"download_bandwidth\": 128, \"filters\": "
+                          "{\"max_upload_file_size\": 77}}");
+    assert_int_equal(v.id->limits.sessions, 4);
+    assert_int_equal(v.id->limits.quota_bytes, 1000);
+    assert_int_equal(v.id->limits.quota_files, 5);
+    assert_int_equal(v.id->limits.upload_kib_s, 64);
+    assert_int_equal(v.id->limits.download_kib_s, 128);
+    assert_int_equal(v.id->limits.max_file_bytes, 77);
+    dialect_verdict_free(&v);
+    v = accepted(&k, USER ", \"max_sessions\": 0, \"quota_size\": 0}");
+    assert_int_equal(v.id->limits.sessions, 9);
+    assert_int_equal(v.id->limits.quota_bytes, 0);
+    dialect_verdict_free(&v);
+    dialectkit_close(&k);
+}
+
 /* Several steps count only where no single method is left. */
 static void test_ways(void **state)
 {
@@ -433,17 +457,12 @@ static void test_config(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_request),
-        cmocka_unit_test(test_request_program),
-        cmocka_unit_test(test_empty_password),
-        cmocka_unit_test(test_answer),
-        cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_home),
-        cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_ways),
-        cmocka_unit_test(test_key),
-        cmocka_unit_test(test_folders),
-        cmocka_unit_test(test_stores),
+        cmocka_unit_test(test_request),        cmocka_unit_test(test_request_program),
+        cmocka_unit_test(test_empty_password), cmocka_unit_test(test_answer),
+        cmocka_unit_test(test_filters),        cmocka_unit_test(test_home),
+        cmocka_unit_test(test_identity),       cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_ways),           cmocka_unit_test(test_key),
+        cmocka_unit_test(test_folders),        cmocka_unit_test(test_stores),
         cmocka_unit_test(test_config),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
