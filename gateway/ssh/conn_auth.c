@@ -13,13 +13,6 @@
 #define ANSWER_MAX   1024u
 /* Key queries in one login, refused or not. */
 #define QUERIES_MAX 64u
-/* A packet without a message may be an SSH_MSG_IGNORE before the request that it belongs to. */
-#define SWALLOW_LEAST_MS 250u
-/* No request with a key in it is shorter; asyncssh's SSH_MSG_IGNORE before each packet is. */
-#define SWALLOW_LEAST_BYTES 64u
-/* Packets without a message in one login: more is no client. */
-#define DOUBTED_MAX 64u
-
 static const struct {
     enum auth_method method;
     int bit;
@@ -450,26 +443,6 @@ static bool take_user(struct conn *c)
     return true;
 }
 
-/* Packets since the service request that no message came from. */
-static uint64_t doubted(struct conn *c)
-{
-    struct conn_login *in = c->login;
-    /* Requests that came in one read with the service request are in base already. */
-    if (in->base + in->explained > c->raw.in_packets)
-        in->base = c->raw.in_packets - in->explained;
-    return c->raw.in_packets - in->base - in->explained;
-}
-
-/* A request has come: what came before it was no request that still waits for an answer. */
-static void settle(struct conn *c)
-{
-    struct conn_login *in = c->login;
-    in->explained++;
-    in->doubted = doubted(c);
-    in->seen_bytes = c->raw.in_bytes;
-    op_cancel(&in->swallow);
-}
-
 /* False: refused unheard. */
 static bool is_heard(struct conn *c)
 {
@@ -479,6 +452,7 @@ static bool is_heard(struct conn *c)
         return false;
     case THROTTLE_USER:
         mask_user(c); /* nobody has looked whether it is one */
+        forget_question(c);
         c->login->throttled = true;
         refuse(c, "other", "banned", NULL, true);
         return false;
@@ -492,7 +466,7 @@ static void auth_request(struct conn *c, ssh_message m)
     struct conn_login *in = c->login;
     in->held = m;
     in->held_ms = loop_now_ms(c->env->loop);
-    settle(c);
+    conn_swallow_settle(c);
     if (!in->service) {
         conn_end(c, "login without a service request", true);
         return;
@@ -537,23 +511,17 @@ static void service_request(struct conn *c, ssh_message m)
                 (void)ssh_send_issue_banner(c->ssh, text);
             ssh_string_free(text);
         }
-        if (!in->service)
-            in->base = c->raw.in_packets;
-        else
-            in->explained++;
+        conn_swallow_service(c, !in->service);
         in->service = true;
-        in->seen_bytes = c->raw.in_bytes;
     }
     ssh_message_free(m);
 }
 
 /* The answer to a request that libssh dropped without a word: a signature that is wrong or of an
  * algorithm that is not accepted, a key of an unknown type. */
-static void on_swallowed(void *arg)
+void conn_auth_swallowed(struct conn *c)
 {
-    struct conn *c = arg;
     struct conn_login *in = c->login;
-    in->swallow = NULL;
     log_failure(c, "publickey", "bad signature, or an algorithm that is not accepted", NULL);
     count_guess(c);
     if (c->end_why != NULL || too_many(c))
@@ -563,27 +531,6 @@ static void on_swallowed(void *arg)
     else
         (void)ssh_message_reply_default(in->kept);
     conn_pump_soon(c);
-}
-
-static void look_for_swallowed(struct conn *c)
-{
-    struct conn_login *in = c->login;
-    uint64_t now = in->service ? doubted(c) : 0;
-    if (now == in->doubted)
-        return;
-    uint64_t bytes = c->raw.in_bytes - in->seen_bytes;
-    in->doubted = now;
-    in->seen_bytes = c->raw.in_bytes;
-    if (now > DOUBTED_MAX) {
-        conn_end(c, "too many packets that ask for nothing", true);
-        return;
-    }
-    if (bytes < SWALLOW_LEAST_BYTES)
-        return;
-    uint32_t ms = c->settings->auth.failure_delay_ms;
-    op_cancel(&in->swallow);
-    in->swallow = deadline_start(c->env->loop, ms > SWALLOW_LEAST_MS ? ms : SWALLOW_LEAST_MS,
-                                 on_swallowed, c);
 }
 
 void conn_auth_messages(struct conn *c)
@@ -598,9 +545,9 @@ void conn_auth_messages(struct conn *c)
         } else {
             (void)ssh_message_reply_default(m);
             ssh_message_free(m);
-            c->login->explained++;
+            conn_swallow_explain(c);
         }
     }
     if (c->state == CONN_LOGIN && c->end_why == NULL)
-        look_for_swallowed(c);
+        conn_swallow_look(c);
 }

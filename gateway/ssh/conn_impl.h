@@ -155,6 +155,15 @@ bool conn_pump_overrun(const struct conn *c);
 void conn_auth_start(struct conn *c); /* the key exchange is done */
 void conn_auth_messages(struct conn *c);
 void conn_auth_free(struct conn *c); /* cancels, wipes; NULL-safe */
+/* Counts and refuses a request that libssh has dropped. */
+void conn_auth_swallowed(struct conn *c);
+
+/* conn_swallow.c: requests of the login that libssh drops without a word show only in its packet
+ * counters. */
+void conn_swallow_service(struct conn *c, bool first); /* a service request came */
+void conn_swallow_settle(struct conn *c);  /* a request came: nothing before it is in doubt */
+void conn_swallow_explain(struct conn *c); /* another message came */
+void conn_swallow_look(struct conn *c);    /* all messages are taken: is there a packet too many? */
 
 /* conn_key.c */
 struct conn_key {
