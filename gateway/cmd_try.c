@@ -183,6 +183,7 @@ int cmd_try(int argc, char **argv)
                                        {NULL, NULL, NULL}};
     int code = cmdline_parse(argc, argv, opts, NULL);
     log_level_now = LOG_LVL_ERROR; /* the answer is what this word prints */
+    cmd_init_signals();
     if (code == EX_OK && a->user == NULL)
         code = cmdline_usage(argv[0], "--user is needed");
     if (code == EX_OK)
