@@ -236,10 +236,11 @@ static enum gw_err make(const struct verifier_env *env, const void *conf, struct
     v->env = *env;
     list_init(&v->waiting);
     list_init(&v->riding);
-    enum gw_err err = user_source_open(cf->path, env->users, &v->source, msg);
+    struct gw_errmsg why;
+    enum gw_err err = user_source_open(cf->path, env->users, &v->source, &why);
     if (err != GW_OK) {
         file_free(&v->v);
-        return GW_CONFIG;
+        return gw_err_set(msg, GW_CONFIG, "path: %.480s", why.text);
     }
     *out = &v->v;
     return GW_OK;

@@ -158,7 +158,7 @@ static void op_free(struct http_op *o)
     list_remove(&o->node);
     list_remove(&o->todo);
     gw_buf_free(&o->res.headers);
-    gw_buf_free(&o->res.body);
+    gw_buf_free_secret(&o->res.body); /* a verifier's answer may hold keys */
     mem_free(o->body);
     mem_free(o);
 }

@@ -12,6 +12,7 @@
 #define RECV_LARGE_BYTES (128L * 1024)
 #define RECV_SMALL_BYTES (16L * 1024)
 #define SEND_BYTES       (64L * 1024)
+#define SEND_SMALL_BYTES (16L * 1024)
 
 static size_t fail(struct http_op *o, enum gw_err err)
 {
@@ -238,7 +239,8 @@ static void set_body(struct http_op *o, const struct http_req *req)
         length = (curl_off_t)req->send_bytes;
     curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, length);
     if (length != 0)
-        curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
+        curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE,
+                         length > 0 && length <= SEND_SMALL_BYTES ? SEND_SMALL_BYTES : SEND_BYTES);
     curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
     curl_easy_setopt(e, CURLOPT_READDATA, o);
     curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);

@@ -357,7 +357,7 @@ static void test_broken_at_the_start(void **state)
         struct auth *other = NULL;
         assert_int_equal(auth_new(loop, settings, &other, &msg), GW_CONFIG);
         assert_null(other);
-        assert_int_equal(strncmp(msg.text, "auth.verifiers[0]: ", 19), 0);
+        assert_int_equal(strncmp(msg.text, "auth.verifiers[0].path: ", 24), 0);
         if (strstr(msg.text, rows[i].why) == NULL)
             fail_msg("%s", msg.text);
     }
