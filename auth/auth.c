@@ -12,12 +12,14 @@
 #include "auth/judge.h"
 #include "auth/passwd.h"
 #include "auth/verifier_file.h"
+#include "auth/verifier_http.h"
 #include "auth/verifier_program.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/loop.h"
 
 static const struct verifier_kind *const kinds[] = {
     &verifier_file_kind,
+    &verifier_http_kind,
     &verifier_program_kind,
 };
 enum { NKINDS = sizeof kinds / sizeof kinds[0] };
@@ -60,8 +62,7 @@ struct check {
 };
 
 static struct opt_kind opt_rows[NKINDS];
-static const char *const later[] = {"http", NULL};
-static const struct opt_kinds opt_table = {opt_rows, NKINDS, later};
+static const struct opt_kinds opt_table = {opt_rows, NKINDS, NULL};
 
 static void fill_opt_rows(void)
 {
@@ -111,12 +112,12 @@ enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, stru
         const struct opt_any *any = (const struct opt_any *)s->auth.verifiers.v + i;
         const struct verifier_kind *kind = kind_of(any);
         struct verifier *v = NULL;
-        struct gw_errmsg why = {"unknown type"};
+        struct gw_errmsg why = {"type: is not known"};
         err = kind == NULL ? GW_CONFIG : kind->make(&a->env, any->conf, &v, &why);
         if (err == GW_OK)
             auth_add(a, v, any->conf, kind->opt.name);
         else
-            gw_err_set(msg, GW_CONFIG, "auth.verifiers[%zu]: %.460s", i, why.text);
+            gw_err_set(msg, GW_CONFIG, "auth.verifiers[%zu].%.460s", i, why.text);
     }
     if (err == GW_OK) {
         *out = a;
@@ -129,7 +130,7 @@ enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, stru
 void auth_add(struct auth *a, struct verifier *v, const struct verifier_common *common,
               const char *name)
 {
-    struct guard **grown = mem_array(a->n + 1, sizeof *grown);
+    struct guard **grown = mem_array(a->n + 1, sizeof(struct guard *));
     for (size_t i = 0; i < a->n; i++)
         grown[i] = a->members[i];
     mem_free(a->members);

@@ -87,7 +87,7 @@ def test_try_and_check(program, users, keys):
     gateway.write_settings()
     done = run([POSTERN, "check", "--config", gateway.config])
     assert done.returncode == 78
-    assert "auth.verifiers[0]: command: there is no /nonexistent/hook" in done.stderr
+    assert "auth.verifiers[0].command: there is no /nonexistent/hook" in done.stderr
 
 
 def test_secrets_are_masked(program, users):

@@ -90,16 +90,16 @@ static void test_mistakes(void **state)
     } rows[] = {
         {"\"command\":[\"true\"]", NULL},
         {"\"command\":[\"/bin/sh\",\"-c\",\"exit 0\"],\"persistent\":true", NULL},
-        {"\"workers\":2", "auth.verifiers[0]: command: is missing"},
-        {"\"command\":[]", "auth.verifiers[0]: command: is missing"},
+        {"\"workers\":2", "auth.verifiers[0].command: is missing"},
+        {"\"command\":[]", "auth.verifiers[0].command: is missing"},
         {"\"command\":[\"nosuchprogram\"]",
-         "auth.verifiers[0]: command: no program \"nosuchprogram\" in PATH: give the whole path of "
+         "auth.verifiers[0].command: no program \"nosuchprogram\" in PATH: give the whole path of "
          "it"},
         {"\"command\":[\"/nonexistent/hook\"]",
-         "auth.verifiers[0]: command: there is no /nonexistent/hook"},
-        {"\"command\":[\"/etc\"]", "auth.verifiers[0]: command: /etc is no file"},
+         "auth.verifiers[0].command: there is no /nonexistent/hook"},
+        {"\"command\":[\"/etc\"]", "auth.verifiers[0].command: /etc is no file"},
         {"\"command\":[\"/etc/passwd\"]",
-         "auth.verifiers[0]: command: /etc/passwd may not be executed: chmod +x?"},
+         "auth.verifiers[0].command: /etc/passwd may not be executed: chmod +x?"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct gw_errmsg msg = {""};
