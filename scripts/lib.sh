@@ -10,7 +10,7 @@ PACKAGES_quick="libcmocka-dev ccache python3 python3-pytest python3-jsonschema p
     openssh-client sshpass strace lftp putty-tools curl rclone sshfs fuse3 fio procps util-linux"
 PACKAGES_test="clang clang-format clang-tidy libclang-rt-dev nginx-light
     swift-proxy swift-account swift-container swift-object memcached"
-PACKAGES_bench="openssh-server openssh-client rclone nginx-light procps python3"
+PACKAGES_bench="openssh-server openssh-client rclone nginx-light procps python3 python3-asyncssh"
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }

@@ -1,0 +1,153 @@
+"""What a login costs where an HTTP verifier decides. Clients and verifier are here, and not counted."""
+import asyncio
+import multiprocessing
+import pathlib
+import statistics
+import time
+import warnings
+
+import peers
+from measures import RawSftp, p99, row
+
+warnings.filterwarnings("ignore", module="asyncssh")  # old ciphers that it still names
+
+BODY = b'{"decision": "accept", "identity": {}}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+
+
+def cpu_ms(server):
+    """Of all its threads: nanoseconds in the kernel's books, where peers.cpu_seconds() has ticks."""
+    tasks = pathlib.Path(f"/proc/{server.pid}/task").glob("*/schedstat")
+    return sum(int(p.read_text().split()[0]) for p in tasks) / 1e6
+
+
+class Verifier:
+    """Accepts everybody, `delay_s` after the question or when `go` is set."""
+
+    def __init__(self, delay_s=0.0, go=None):
+        self.delay_s, self.go, self.asked = delay_s, go, 0
+
+    async def serve(self, reader, writer):
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
+                self.asked += 1
+                if self.go is not None:
+                    await self.go.wait()
+                elif self.delay_s:
+                    await asyncio.sleep(self.delay_s)
+                writer.write(ANSWER)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def start(self):
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, backlog=4096)
+        return {"type": "http", "url": f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/",
+                "timeout_ms": 600000}
+
+
+async def login(lab, server, **credential):
+    import asyncssh
+    async with asyncssh.connect("127.0.0.1", server.port, username=server.user, known_hosts=None, config=None,
+                                agent_path=None, encryption_algs=["aes128-gcm@openssh.com"], login_timeout=600,
+                                **credential):
+        pass
+
+
+async def logins(lab, server, count, at_once, **credential):
+    """CPU ms a login, of `count`, so many at a time."""
+    gate = asyncio.Semaphore(at_once)
+
+    async def one():
+        async with gate:
+            await login(lab, server, **credential)
+    await one()  # what is loaded once is no login's
+    before = cpu_ms(server)
+    await asyncio.gather(*[one() for _ in range(count)])
+    return (cpu_ms(server) - before) / count
+
+
+def verifier_cpu(lab):
+    """CPU that an HTTP verifier adds to a login by key: two questions, for the client asks before it signs."""
+    count, rounds = (10, 1) if lab.quick else (100, 5)
+
+    async def run():
+        ours = lab.postern_local(auth={"verifiers": [await Verifier().start()]}, limits={"loops": 1})
+        plain = lab.postern_local(limits={"loops": 1})
+        key = {"client_keys": [str(lab.key)], "password": None}
+        pairs = [(await logins(lab, ours, count, 4, **key), await logins(lab, plain, count, 4, **key))
+                 for _ in range(rounds)]
+        lab.stop(ours)
+        lab.stop(plain)
+        return pairs
+    pairs = asyncio.run(run())
+    http, file = (statistics.median(side) for side in zip(*pairs))
+    added = statistics.median(a - b for a, b in pairs)
+    yield row("login by key, HTTP verifier: CPU ms vs file verifier", http, file, http / file)
+    yield row("HTTP verifier: CPU ms added to a login, against 1", added, 1.0, added, 1.0)
+
+
+def verifier_rate(lab):
+    """Logins by password that a core's time is enough for, with a verifier that takes 1 ms."""
+    count, rounds = (20, 1) if lab.quick else (200, 3)
+
+    async def run():
+        ours = lab.postern_local(auth={"verifiers": [await Verifier(0.001).start()]}, limits={"loops": 1})
+        each = [await logins(lab, ours, count, 16, client_keys=None, password="x") for _ in range(rounds)]
+        lab.stop(ours)
+        return statistics.median(each)
+    rate = 1000 / asyncio.run(run())
+    yield row("logins a second of CPU, 1 ms verifier, against 200", rate, 200.0, rate / 200, 1.0, ">=")
+
+
+def watch(lab, server, stop, result):
+    """In a process of its own: how long a STAT takes in a session beside, in ms."""
+    client, times = RawSftp(lab, server), []
+    result.send("ready")
+    while not stop.is_set() or not times:
+        began = time.monotonic()
+        client.stat("/")
+        times.append((time.monotonic() - began) * 1000)
+        time.sleep(0.002)
+    client.close()
+    result.send((p99(times), max(times)))
+
+
+def verifier_waiting(lab):
+    """Memory of logins that wait for a verifier, and what another session of the same loop notices."""
+    count = 50 if lab.quick else 1000
+
+    async def run():
+        go = asyncio.Event()
+        slow, quick = Verifier(go=go), Verifier()
+        verifiers = [dict(await quick.start(), methods=["publickey"]), dict(await slow.start(), methods=["password"])]
+        ours = lab.postern_local(auth={"verifiers": verifiers}, timeouts={"handshake_s": 600, "login_s": 600},
+                                 limits={"loops": 1, "unauthenticated": 4000})
+        fork = multiprocessing.get_context("fork")
+        stop, (mine, theirs) = fork.Event(), fork.Pipe()
+        beside = fork.Process(target=watch, args=(lab, ours, stop, theirs), daemon=True)
+        await logins(lab, ours, 20, 4, client_keys=[str(lab.key)], password=None)
+        before = peers.pss_kib(ours.pid)
+        waiting = [asyncio.ensure_future(login(lab, ours, client_keys=None, password="x")) for _ in range(count)]
+        while slow.asked < count:
+            if any(w.done() for w in waiting):
+                raise RuntimeError("a login did not wait")
+            await asyncio.sleep(0.1)
+        each = (peers.pss_kib(ours.pid) - before) / count
+        beside.start()
+        await asyncio.to_thread(mine.recv)
+        await asyncio.sleep(3)
+        stop.set()
+        calm, worst = await asyncio.to_thread(mine.recv)
+        go.set()
+        await asyncio.gather(*waiting)
+        lab.stop(ours)
+        return each, calm, worst
+    each, calm, worst = asyncio.run(run())
+    yield row(f"{count} logins that wait: KiB each, against 64", each, 64.0, each / 64, 1.0)
+    yield row(f"STAT beside {count} logins that wait: p99 ms", calm, 20.0, calm / 20)
+    yield row(f"STAT beside {count} logins that wait: worst ms, against 20", worst, 20.0, worst / 20, 1.0)
+
+
+ALL = [verifier_cpu, verifier_rate, verifier_waiting]
