@@ -8,7 +8,8 @@ import pytest
 
 from gateway import POSTERN, ROOT, run
 
-ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "hush", "MINIO_ACCESS_KEY": "id",
+ENVIRONMENT = {"VERIFIER_TOKEN": "hush", "VERIFIER_SECRET": "hush hush hush hush",
+               "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "hush", "MINIO_ACCESS_KEY": "id",
                "MINIO_SECRET_KEY": "hush", "RGW_ACCESS_KEY": "id", "RGW_SECRET_KEY": "hush",
                "LDAP_PASSWORD": "hush"}
 EXAMPLES = sorted((ROOT / "docs/examples").glob("*.json"))
