@@ -9,7 +9,7 @@ PACKAGES_s3="ceph-mon ceph-osd ceph-common radosgw curl openssl python3"
 PACKAGES_quick="libcmocka-dev ccache python3 python3-pytest python3-jsonschema python3-paramiko python3-asyncssh
     openssh-client sshpass strace lftp putty-tools curl rclone sshfs fuse3 fio procps util-linux"
 PACKAGES_test="clang clang-format clang-tidy libclang-rt-dev nginx-light
-    swift-proxy swift-account swift-container swift-object memcached"
+    swift-proxy swift-account swift-container swift-object memcached slapd python3-ldap3"
 PACKAGES_bench="openssh-server openssh-client rclone nginx-light procps python3 python3-asyncssh"
 
 say() { printf '%s\n' "$*"; }
