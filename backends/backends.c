@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "backends/http/web.h"
 #include "backends/local/local.h"
 #include "backends/memory.h"
 #include "backends/s3/s3.h"
@@ -14,6 +15,7 @@ static const struct backend_kind *const kinds[] = {
     &local_kind,
     &memory_kind,
     &s3_kind,
+    &web_kind,
 };
 #define NKINDS (sizeof kinds / sizeof kinds[0])
 
@@ -28,8 +30,7 @@ static void fill_options(void)
 
 const struct opt_kinds *backend_kinds(void)
 {
-    static const char *const later[] = {"http", NULL};
-    static const struct opt_kinds all = {.v = options, .n = NKINDS, .later = later};
+    static const struct opt_kinds all = {.v = options, .n = NKINDS};
     uv_once(&options_once, fill_options);
     return &all;
 }

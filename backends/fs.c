@@ -1,6 +1,29 @@
 #include "backends/fs.h"
 
+#include <string.h>
+
 #include "gateway/base/mem.h"
+#include "gateway/base/utf8.h"
+
+bool fs_name_ok(const char *name, size_t n)
+{
+    if (n == 0 || (n == 1 && name[0] == '.') || (n == 2 && name[0] == '.' && name[1] == '.'))
+        return false;
+    return memchr(name, '\0', n) == NULL && memchr(name, '/', n) == NULL && utf8_valid(name, n);
+}
+
+bool fs_prefix_ok(const char *prefix)
+{
+    while (*prefix != '\0') {
+        size_t n = strcspn(prefix, "/");
+        if (!fs_name_ok(prefix, n))
+            return false;
+        prefix += n;
+        if (*prefix == '/')
+            prefix++;
+    }
+    return true;
+}
 
 struct failing {
     struct op op;

@@ -47,6 +47,8 @@ enum {
     FS_CAP_READ_ONLY = 1u << 6,
     FS_CAP_OWNER = 1u << 7,    /* uid, gid and mode are real */
     FS_CAP_IN_PLACE = 1u << 8, /* an upload is there while it comes, and stays when it is cut off */
+    FS_CAP_NEEDS_LENGTH =
+        1u << 9, /* how long a new file will be must be said at open: attr->size */
 };
 
 enum fs_kind {
@@ -225,6 +227,11 @@ struct op *fs_hardlink(struct fs *fs, const char *from, const char *to, fs_done_
 struct op *fs_statvfs(struct fs *fs, const char *path, fs_done_fn *done, void *arg);
 struct op *fs_copy(struct fs_file *from, uint64_t off, uint64_t len, struct fs_file *to,
                    uint64_t to_off, fs_done_fn *done, void *arg);
+
+/* May it be one component of a path? Not: empty, ".", "..", with a slash or a NUL, not UTF-8. */
+bool fs_name_ok(const char *name, size_t n);
+/* Does a relative prefix consist of such? "" and a slash at the end are fine. */
+bool fs_prefix_ok(const char *prefix);
 
 /* done with GW_OK on a later turn: for a start that has nothing to wait for. Copies attr (may be
  * NULL). */

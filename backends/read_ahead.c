@@ -121,10 +121,10 @@ void read_ahead_free(struct read_ahead **rp)
 
 /* The GET of a block. */
 
-static bool refuse(struct read_ahead *r, const char *before, const char *after)
+static bool refuse(struct read_ahead *r, const char *what)
 {
     char text[FS_TEXT_MAX];
-    snprintf(text, sizeof text, "%s%s%s", before, r->conf.type->name, after);
+    snprintf(text, sizeof text, "%s %s", r->conf.type->name, what);
     reader_fail(r, GW_UPSTREAM, text);
     return false;
 }
@@ -133,12 +133,12 @@ static bool refuse(struct read_ahead *r, const char *before, const char *after)
 static bool right_range(struct read_ahead *r, const struct http_res *res, uint64_t from)
 {
     if (http_res_status(res) != 206)
-        return from == 0 || refuse(r, "the ", " server ignores ranges");
+        return from == 0 || refuse(r, "ignores ranges");
     const char *range = http_res_header(res, "Content-Range");
     char want[40];
     int n = snprintf(want, sizeof want, "bytes %llu-", (unsigned long long)from);
     if (range == NULL || strncmp(range, want, (size_t)n) != 0)
-        return refuse(r, "", " answered with another range than it was asked for");
+        return refuse(r, "answered with another range than it was asked for");
     return true;
 }
 
@@ -164,7 +164,7 @@ static bool block_head(void *arg, const struct http_res *res)
         return false;
     if (!r->known) {
         if (!r->conf.type->attr(r->conf.src, res, &r->attr) || strlen(etag) >= sizeof r->etag)
-            return refuse(r, "", " answered without a usable size or ETag");
+            return refuse(r, "answered without a usable size or ETag");
         memcpy(r->etag, etag, strlen(etag) + 1);
         r->known = true;
         if (b->len > r->attr.size) {

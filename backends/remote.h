@@ -65,6 +65,7 @@ struct remote_req {
     size_t max_body;   /* without on_body; 0 = REMOTE_ANSWER_MAX */
     uint64_t stall_ms; /* give an attempt up when no byte moves so long; 0 = the store's. For what a
                           server does in silence */
+    bool fresh;        /* on a connection of its own: an old one may just have been closed */
     unsigned flags;
     const struct log_ctx *log; /* borrowed until done or cancel; NULL = none */
     enum gw_err broken;        /* not GW_OK: it cannot be sent, done gets this */

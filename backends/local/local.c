@@ -58,7 +58,7 @@ static const struct fs_type local_type = {
 
 static enum gw_err local_view(struct backend *b, const struct backend_view *args, struct fs **out)
 {
-    if (local_root_has_reserved(args->prefix))
+    if (reserved_path(args->prefix))
         return GW_DENIED;
     struct local_fs *l = mem_zalloc(sizeof *l);
     l->base.type = &local_type;

@@ -106,7 +106,7 @@ static bool is_hidden(const struct local_dir *d, const struct dirent *e)
 {
     if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
         return true;
-    if (!local_root_is_reserved(e->d_name))
+    if (!reserved_name(e->d_name))
         return false;
     if (e->d_type == DT_REG && !d->root->read_only)
         (void)local_stage_reap(dirfd(d->d), e->d_name);

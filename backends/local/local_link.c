@@ -36,7 +36,7 @@ enum gw_err local_link_stored(const char *path, const char *target, char **out)
     *out = NULL;
     if (target[0] == '\0')
         return GW_BAD_ARG;
-    if (local_root_has_reserved(target) || climbs_out(target, target[0] == '/' ? 0 : depth))
+    if (reserved_path(target) || climbs_out(target, target[0] == '/' ? 0 : depth))
         return GW_DENIED;
     gw_buf_init(&b, FS_PATH_MAX);
     if (target[0] == '/') {

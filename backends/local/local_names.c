@@ -87,7 +87,7 @@ static enum gw_err parent_of(struct job *j, const char *path, int *dirfd, const 
     if (j->root->read_only)
         return GW_READ_ONLY;
     enum gw_err err = local_root_parent(j->root, path, dirfd, name);
-    if (err == GW_DENIED && local_root_has_reserved(path))
+    if (err == GW_DENIED && reserved_path(path))
         j->res.text = "this name is reserved";
     return err;
 }
@@ -102,7 +102,7 @@ static enum gw_err open_path(struct job *j, int *fd)
 {
     enum gw_err err =
         local_root_open(j->root, j->path, O_PATH | (j->follow ? 0 : O_NOFOLLOW), 0, fd);
-    return err == GW_DENIED && local_root_has_reserved(j->path) ? GW_NOT_FOUND : err;
+    return err == GW_DENIED && reserved_path(j->path) ? GW_NOT_FOUND : err;
 }
 
 static enum gw_err stat_run(struct job *j)

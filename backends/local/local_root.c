@@ -183,26 +183,10 @@ static int root_fd(struct local_root *r)
     return fd;
 }
 
-bool local_root_is_reserved(const char *name)
-{
-    return name[0] == '.' &&
-           strncasecmp(name, LOCAL_ROOT_RESERVED, sizeof LOCAL_ROOT_RESERVED - 1) == 0;
-}
-
-bool local_root_has_reserved(const char *path)
-{
-    for (const char *at = path; at != NULL; at = strchr(at, '/')) {
-        at += strspn(at, "/");
-        if (local_root_is_reserved(at))
-            return true;
-    }
-    return false;
-}
-
 enum gw_err local_root_open(struct local_root *r, const char *path, int flags, mode_t mode, int *fd)
 {
     *fd = -1;
-    if (local_root_has_reserved(path))
+    if (reserved_path(path))
         return GW_DENIED;
     int top = root_fd(r);
     if (top < 0)
@@ -222,7 +206,7 @@ enum gw_err local_root_parent(struct local_root *r, const char *path, int *dirfd
     *dirfd = -1;
     if (slash == NULL || slash[1] == '\0')
         return GW_DENIED;
-    if (local_root_is_reserved(slash + 1))
+    if (reserved_name(slash + 1))
         return GW_DENIED;
     size_t n = (size_t)(slash - path);
     if (n >= sizeof parent || strlen(slash + 1) > NAME_MAX)

@@ -11,10 +11,7 @@
 #include <sys/stat.h>
 
 #include "backends/local/local.h"
-
-/* Names that begin so are ours, in any folder: uploads that have no name of their own yet. They
- * cannot be addressed, listed, or reached by a link. No letter of it is another's case variant. */
-#define LOCAL_ROOT_RESERVED ".gateway-upload"
+#include "backends/reserved.h"
 
 struct local_store {
     unsigned refs;
@@ -63,9 +60,5 @@ struct local_place {
 };
 enum gw_err local_root_place(struct local_root *r, const char *path, bool follow,
                              struct local_place *out);
-
-bool local_root_is_reserved(const char *name);
-/* Does any component of path begin with the reserved name? */
-bool local_root_has_reserved(const char *path);
 
 #endif

@@ -18,7 +18,7 @@ static enum gw_err fresh_name(char to[48])
     uint64_t r[2];
     if (getrandom(r, sizeof r, 0) != (ssize_t)sizeof r)
         return GW_IO;
-    snprintf(to, 48, "%s.%016llx%08llx", LOCAL_ROOT_RESERVED, (unsigned long long)r[0],
+    snprintf(to, 48, "%s.%016llx%08llx", RESERVED_PREFIX, (unsigned long long)r[0],
              (unsigned long long)(r[1] & 0xffffffffu));
     return GW_OK;
 }
@@ -26,9 +26,8 @@ static enum gw_err fresh_name(char to[48])
 /* Not everything that is hidden is ours to remove. */
 static bool is_fresh_name(const char *name)
 {
-    const size_t n = sizeof LOCAL_ROOT_RESERVED - 1;
-    return strncmp(name, LOCAL_ROOT_RESERVED ".", n + 1) == 0 &&
-           strlen(name + n + 1) == HEX_DIGITS &&
+    const size_t n = sizeof RESERVED_PREFIX - 1;
+    return strncmp(name, RESERVED_PREFIX ".", n + 1) == 0 && strlen(name + n + 1) == HEX_DIGITS &&
            strspn(name + n + 1, "0123456789abcdef") == HEX_DIGITS;
 }
 

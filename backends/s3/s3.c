@@ -165,20 +165,6 @@ static const struct fs_type view_type = {
     .free = view_free,
 };
 
-/* A component that no path can hold would let a prefix mean another folder than it says. */
-static bool prefix_ok(const char *prefix)
-{
-    while (*prefix != '\0') {
-        size_t n = strcspn(prefix, "/");
-        if (!s3_page_name_ok(prefix, n))
-            return false;
-        prefix += n;
-        if (*prefix == '/')
-            prefix++;
-    }
-    return true;
-}
-
 static enum gw_err store_view(struct backend *b, const struct backend_view *args, struct fs **out)
 {
     struct s3_store *s = NULL;
@@ -187,7 +173,7 @@ static enum gw_err store_view(struct backend *b, const struct backend_view *args
         return err;
     const char *first = s->conf->prefix != NULL ? s->conf->prefix : "";
     const char *second = args->prefix != NULL ? args->prefix : "";
-    if (!prefix_ok(second)) {
+    if (!fs_prefix_ok(second)) {
         s3_store_unref(&s);
         return GW_BAD_NAME;
     }
@@ -254,7 +240,7 @@ static enum gw_err store_make(const struct backend_env *env, const void *conf, s
     s->conf = conf;
     list_init(&s->twins);
     enum gw_err err = GW_OK;
-    if (s->conf->prefix != NULL && !prefix_ok(s->conf->prefix))
+    if (s->conf->prefix != NULL && !fs_prefix_ok(s->conf->prefix))
         err = gw_err_set(msg, GW_CONFIG,
                          "prefix: must not begin with a slash, nor hold \"//\", \".\" or \"..\"");
     if (err == GW_OK)

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/fs.h"
 #include "gateway/base/mem.h"
-#include "gateway/base/utf8.h"
 
 /* Of one page and what it carries over: far more than 1,000 keys of 1,024 bytes. */
 #define NAMES_MAX   (8u << 20)
@@ -30,13 +30,6 @@ void s3_page_free(struct s3_page *p)
 const char *s3_page_name(const struct s3_page *p, const struct s3_page_entry *e)
 {
     return (const char *)p->names.data + e->name;
-}
-
-bool s3_page_name_ok(const char *name, size_t n)
-{
-    if (n == 0 || (n == 1 && name[0] == '.') || (n == 2 && name[0] == '.' && name[1] == '.'))
-        return false;
-    return memchr(name, '\0', n) == NULL && memchr(name, '/', n) == NULL && utf8_valid(name, n);
 }
 
 static bool push(struct s3_page *p, const char *name, size_t n, const struct s3_page_entry *like)
@@ -86,7 +79,7 @@ bool s3_page_add(struct s3_page *p, const struct s3_xml_item *item, size_t prefi
         return p->last.failed == GW_OK;
     if (item->prefix)
         n--; /* its slash */
-    if (!s3_page_name_ok(name, n)) {
+    if (!fs_name_ok(name, n)) {
         hide(p, name);
         return true;
     }

@@ -41,7 +41,4 @@ bool s3_page_add(struct s3_page *p, const struct s3_xml_item *item, size_t prefi
  * `next` when more pages follow. */
 void s3_page_settle(struct s3_page *p, bool more, struct s3_page *next);
 const char *s3_page_name(const struct s3_page *p, const struct s3_page_entry *e);
-/* Can a path name it? One component, not "." or "..", valid UTF-8, no NUL. */
-bool s3_page_name_ok(const char *name, size_t n);
-
 #endif

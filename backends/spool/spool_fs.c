@@ -71,7 +71,8 @@ static struct op *layer_open(struct fs *fs, const char *path, uint32_t flags,
     struct spool_fs *l = of(fs);
     bool writes = (flags & (FS_WRITE | FS_APPEND)) != 0;
     bool mixes = (flags & (FS_READ | FS_APPEND)) != 0;
-    if (!writes || (!mixes && starts_empty(flags)))
+    bool streams = l->spool == NULL || !(l->inner->caps & FS_CAP_NEEDS_LENGTH);
+    if (!writes || (!mixes && starts_empty(flags) && streams))
         return fs_open(l->inner, path, flags, attr, done, arg);
     if (l->spool != NULL)
         return spool_load_start(l, path, flags, attr, done, arg);

@@ -96,6 +96,8 @@ struct op *spool_store_start(struct fs_file *file, fs_done_fn *done, void *arg)
     }
     struct store *s = mem_zalloc(sizeof *s);
     *s = (struct store){.op.type = &store_type, .file = f, .done = done, .arg = arg};
+    f->create.set |= FS_ATTR_SIZE;
+    f->create.size = f->size;
     if (f->changed)
         s->step =
             fs_open(fs->inner, f->path, FS_WRITE | FS_CREATE | FS_TRUNC | (f->flags & FS_EXCL),

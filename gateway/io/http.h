@@ -46,9 +46,10 @@ struct http_req {
     const struct gw_span
         *body; /* nbody pieces, sent one after the other, Content-Length from their sum */
     size_t nbody;
-    http_send_fn *send;          /* instead of body */
-    int64_t send_bytes;          /* with send: its length; -1 = unknown (chunked) */
-    size_t max_body;             /* without body_fn: a longer answer is GW_TOO_LARGE */
+    http_send_fn *send; /* instead of body */
+    int64_t send_bytes; /* with send: its length; -1 = unknown (chunked) */
+    bool fresh;      /* on a new connection: a kept one may just have been closed by the server */
+    size_t max_body; /* without body_fn: a longer answer is GW_TOO_LARGE */
     http_head_fn *on_head;       /* NULL = none */
     http_body_fn *on_body;       /* NULL = the body is collected for done, up to max_body */
     uint64_t connect_timeout_ms; /* 0 = 10 s */

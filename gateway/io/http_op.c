@@ -211,6 +211,8 @@ static void set_transport(struct http_op *o, const struct http_req *req)
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(req->connect_timeout_ms > 0 ? req->connect_timeout_ms : CONNECT_MS));
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)req->timeout_ms);
+    if (req->fresh)
+        curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
     if (req->unix_socket != NULL)
         curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, req->unix_socket);
     set_tls(o);

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import subprocess
+import tempfile
 import warnings
 
 import pytest
@@ -142,6 +143,47 @@ def faulty(radosgw, tmp_path):
     lab_down("nginx.sh", folder)
 
 
+class WebDAV:
+    """A WebDAV server as tests/lab started it: a folder a test keeps the tests apart."""
+
+    def __init__(self, values):
+        self.url, self.root = values["ENDPOINT"], pathlib.Path(values["ROOT"])
+        self.folders = 0
+
+    def backend(self, folder, **more):
+        return dict({"type": "http", "url": f"{self.url}/{folder}",
+                     "auth": {"type": "basic", "user": "dav", "password": "secret"}}, **more)
+
+    def folder(self):
+        """Made by the server itself: rclone keeps in mind what it has seen."""
+        self.folders += 1
+        name = f"e2e {self.folders}"
+        made = run(["curl", "-sf", "-u", "dav:secret", "-X", "MKCOL", f"{self.url}/{name.replace(' ', '%20')}/"])
+        assert made.returncode == 0, made.stderr
+        return self.root / name
+
+    def store(self, kind):
+        folder = self.folder()
+        names = lambda: sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if ".DAV" not in p.parts)
+        return Store(kind, self.backend(folder.name.replace(" ", "%20")),
+                     lambda name: (folder / name).read_bytes() if (folder / name).is_file() else None,
+                     lambda: [n for n in names() if ".gateway-upload" not in n],
+                     lambda: [n for n in names() if ".gateway-upload" in n])
+
+
+def webdav_fixture(kind):
+    @pytest.fixture(scope="session", name=kind)
+    def server(tmp_path_factory):
+        # not in pytest's folder, which only its owner may enter: the server has a user of its own
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=f"postern-{kind}-"))
+        yield WebDAV(lab("webdav.sh", folder, kind))
+        lab_down("webdav.sh", folder)
+    return server
+
+
+apache, nginx, rclone = (webdav_fixture(kind) for kind in ("apache", "nginx", "rclone"))
+
+
 class Store:
     """A backend's configuration, and a way to look behind postern's back."""
 
@@ -159,6 +201,8 @@ def make_store(kind, request, tmp_path):
                      lambda name: (root / name).read_bytes() if (root / name).is_file() else None,
                      lambda: sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.name != ".gateway-upload"))
     server = request.getfixturevalue(kind)
+    if isinstance(server, WebDAV):
+        return server.store(kind)
     bucket = server.bucket()
     return Store(kind, server.backend(bucket), lambda name: server.client.get(bucket, name),
                  lambda: server.client.keys(bucket), lambda: server.client.uploads(bucket))

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "backends/fs.h"
 #include "gateway/base/mem.h"
 
 static void test_names(void **state)
@@ -39,9 +40,9 @@ static void test_names(void **state)
         {"\x80", 1, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (s3_page_name_ok(rows[i].name, rows[i].n) != rows[i].ok)
+        if (fs_name_ok(rows[i].name, rows[i].n) != rows[i].ok)
             print_error("row %zu\n", i);
-        assert_int_equal(s3_page_name_ok(rows[i].name, rows[i].n), rows[i].ok);
+        assert_int_equal(fs_name_ok(rows[i].name, rows[i].n), rows[i].ok);
     }
 }
 

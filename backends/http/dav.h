@@ -1,0 +1,30 @@
+/*
+ * The dialect `webdav`. Source: RFC 4918, RFC 4331 (quotas), RFC 9110; X-OC-Mtime of ownCloud and
+ * Nextcloud.
+ */
+#ifndef BACKENDS_HTTP_DAV_H
+#define BACKENDS_HTTP_DAV_H
+
+#include "backends/http/dav_xml.h"
+#include "backends/http/web.h"
+
+extern const struct web_dialect dav_dialect;
+
+/* The target of a path of the store; a folder's ends in a slash. */
+void dav_target(const struct web_store *s, const char *path, bool folder, struct gw_buf *out);
+/* The attributes of a <response>. */
+void dav_attr(const struct dav_item *item, struct fs_attr *out);
+/* For a PROPFIND of what attributes are made of. */
+struct gw_span dav_properties(void);
+
+/* dav_dir.c: listings. */
+struct op *dav_dir_open(struct web_view *v, const char *path, fs_done_fn *done, void *arg);
+struct op *dav_dir_read(struct fs_dir *d, size_t want, fs_done_fn *done, void *arg);
+void dav_dir_close(struct fs_dir *d);
+
+/* dav_answer.c: what statuses mean. */
+extern const struct remote_type dav_remote;
+/* The error of a status inside a multistatus, which remote_type.read() never sees. */
+enum gw_err dav_answer_err(unsigned status, const char **text);
+
+#endif

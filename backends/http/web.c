@@ -1,0 +1,280 @@
+#include "backends/http/web.h"
+
+#include <string.h>
+
+#include "backends/http/dav.h"
+#include "backends/http/web_file.h"
+#include "backends/http/web_ops.h"
+#include "gateway/base/mem.h"
+
+static const struct web_dialect *const dialects[] = {&dav_dialect};
+
+/* ---- who asks ---- */
+
+static struct web_access *access_new(struct web_store *s, const struct http_conf_auth *auth)
+{
+    struct web_access *a = mem_zalloc(sizeof *a);
+    a->refs = 1;
+    a->store = s;
+    backend_ref(&s->base);
+    a->nlines = http_conf_lines(s->conf->headers, auth, &a->lines);
+    return a;
+}
+
+struct web_access *web_access_ref(struct web_access *a)
+{
+    a->refs++;
+    return a;
+}
+
+void web_access_unref(struct web_access **ap)
+{
+    struct web_access *a = *ap;
+    *ap = NULL;
+    if (a == NULL || --a->refs > 0)
+        return;
+    struct backend *b = &a->store->base;
+    http_conf_lines_free(&a->lines, a->nlines);
+    mem_free(a);
+    backend_unref(&b);
+}
+
+struct op *web_access_start(struct web_access *a, const struct remote_req *req,
+                            remote_done_fn *done, void *arg)
+{
+    const char *headers[REMOTE_LINES_MAX];
+    struct remote_req mine = *req;
+    mine.headers = headers;
+    if (req->nheaders + a->nlines > REMOTE_LINES_MAX) {
+        mine.nheaders = 0;
+        mine.broken = GW_TOO_LARGE;
+    } else {
+        for (size_t i = 0; i < req->nheaders; i++)
+            headers[i] = req->headers[i];
+        for (size_t i = 0; i < a->nlines; i++)
+            headers[mine.nheaders++] = a->lines[i];
+    }
+    return remote_start(a->store->remote, &mine, done, arg);
+}
+
+/* ---- views ---- */
+
+static struct web_view *view_of(struct fs *fs)
+{
+    return (struct web_view *)fs;
+}
+
+char *web_view_path(const struct web_view *v, const char *path)
+{
+    return mem_printf("%s%s", v->prefix, path[1] == '\0' ? "" : path);
+}
+
+bool web_cache_get(const struct web_view *v, const char *path, struct fs_attr *out)
+{
+    return v->cached && attr_cache_get(v->access->store->cache, path, out);
+}
+
+void web_cache_put(const struct web_view *v, const char *path, const struct fs_attr *attr,
+                   uint64_t since)
+{
+    if (v->cached)
+        attr_cache_put(v->access->store->cache, path, attr, since);
+}
+
+static struct op *view_opendir(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
+{
+    struct web_view *v = view_of(fs);
+    struct op *refused = web_ops_refuse_reserved(fs, path, GW_NOT_FOUND, done, arg);
+    if (refused != NULL)
+        return refused;
+    char *full = web_view_path(v, path);
+    struct op *op = v->access->store->dialect->opendir(v, full, done, arg);
+    mem_free(full);
+    return op;
+}
+
+static struct op *view_readdir(struct fs_dir *d, size_t want, fs_done_fn *done, void *arg)
+{
+    return view_of(d->fs)->access->store->dialect->readdir(d, want, done, arg);
+}
+
+static void view_closedir(struct fs_dir *d)
+{
+    view_of(d->fs)->access->store->dialect->closedir(d);
+}
+
+static void view_free(struct fs *fs)
+{
+    struct web_view *v = view_of(fs);
+    budget_free(&v->budget);
+    web_access_unref(&v->access);
+    mem_free(v->prefix);
+    mem_free(v);
+}
+
+static const struct fs_type view_type = {
+    .name = "http",
+    .open = web_file_open,
+    .read_now = web_file_read_now,
+    .read = web_file_read,
+    .write_now = web_file_write_now,
+    .write = web_file_write,
+    .fsync = web_file_fsync,
+    .fstat = web_file_fstat,
+    .fsetstat = web_file_fsetstat,
+    .close = web_file_close,
+    .abort = web_file_abort,
+    .copy = web_file_copy,
+    .stat = web_ops_stat,
+    .setstat = web_ops_setstat,
+    .opendir = view_opendir,
+    .readdir = view_readdir,
+    .closedir = view_closedir,
+    .remove = web_ops_remove,
+    .mkdir = web_ops_mkdir,
+    .rmdir = web_ops_rmdir,
+    .rename = web_ops_rename,
+    .statvfs = web_ops_statvfs,
+    .free = view_free,
+};
+
+static const struct http_conf_auth *auth_of(const struct web_conf *c, const char *name)
+{
+    const struct http_conf_auth *sets = c->credential_sets.v;
+    if (name == NULL)
+        return &c->auth;
+    for (size_t i = 0; i < c->credential_sets.n; i++)
+        if (strcmp(c->credential_sets.names[i], name) == 0)
+            return &sets[i];
+    return NULL;
+}
+
+static enum gw_err store_view(struct backend *b, const struct backend_view *args, struct fs **out)
+{
+    struct web_store *s = (struct web_store *)b;
+    const struct http_conf_auth *auth = auth_of(s->conf, args->credentials);
+    const char *prefix = args->prefix != NULL ? args->prefix : "";
+    if (auth == NULL)
+        return GW_DENIED;
+    if (!fs_prefix_ok(prefix))
+        return GW_BAD_NAME;
+    struct web_view *v = mem_zalloc(sizeof *v);
+    v->fs.type = &view_type;
+    v->fs.loop = b->env.loop;
+    v->fs.caps = FS_CAP_STATVFS | (args->read_only ? FS_CAP_READ_ONLY : 0) |
+                 (s->dialect->copy != NULL ? FS_CAP_COPY : 0) |
+                 (s->wants_length ? FS_CAP_NEEDS_LENGTH : 0);
+    v->access = access_new(s, auth);
+    v->budget = b->env.budget == NULL ? NULL : budget_share(b->env.budget);
+    v->read_only = args->read_only;
+    v->cached = args->credentials == NULL;
+    v->log = args->log;
+    size_t n = strlen(prefix);
+    while (n > 0 && prefix[n - 1] == '/')
+        n--;
+    v->prefix = n == 0 ? mem_strdup("") : mem_printf("/%.*s", (int)n, prefix);
+    *out = &v->fs;
+    return GW_OK;
+}
+
+/* ---- the store ---- */
+
+struct probe {
+    struct fs_task task;
+    struct web_access *access;
+    backend_done_fn *done;
+    void *arg;
+};
+
+static void probe_release(struct fs_task *t)
+{
+    web_access_unref(&((struct probe *)t)->access);
+}
+
+static void probe_end(void *arg, const struct fs_res *res)
+{
+    struct probe *p = arg;
+    p->done(p->arg, res->err, res->text);
+}
+
+static void probe_seen(void *arg, const struct fs_res *res)
+{
+    struct probe *p = arg;
+    p->task.step = NULL;
+    enum gw_err err = res->err;
+    const char *text = res->text != NULL ? res->text : gw_err_text(err);
+    if (err == GW_NOT_FOUND)
+        text = "there is no such folder: check the path of `url`";
+    else if (err == GW_OK && res->attr->kind != FS_KIND_DIR)
+        err = GW_NOT_DIR, text = "`url` is a file, not a folder";
+    else if (err == GW_OK)
+        text = "the server answers";
+    fs_task_fail(&p->task, err, text);
+}
+
+static struct op *store_probe(struct backend *b, backend_done_fn *done, void *arg)
+{
+    struct web_store *s = (struct web_store *)b;
+    struct probe *p = fs_task_new(sizeof *p, b, NULL, probe_end, NULL);
+    p->task.arg = p;
+    p->task.release = probe_release;
+    p->access = access_new(s, &s->conf->auth);
+    p->done = done;
+    p->arg = arg;
+    p->task.step = s->dialect->look(p->access, "", NULL, probe_seen, p);
+    return &p->task.op;
+}
+
+static void store_free(struct backend *b)
+{
+    struct web_store *s = (struct web_store *)b;
+    remote_free(&s->remote);
+    attr_cache_free(&s->cache);
+    web_url_free(&s->url);
+    mem_free(s);
+}
+
+static const struct backend_type store_type = {
+    .view = store_view, .probe = store_probe, .free = store_free};
+
+static enum gw_err store_make(const struct backend_env *env, const void *conf, struct backend **out,
+                              struct gw_errmsg *msg)
+{
+    struct web_store *s = mem_zalloc(sizeof *s);
+    s->base.type = &store_type;
+    s->conf = conf;
+    s->dialect = dialects[s->conf->dialect];
+    enum gw_err err = web_url_parse(s->conf->url, &s->url, msg);
+    const struct http_conf_tls *tls = &s->conf->tls;
+    const struct remote_conf remote = {.loop = env->loop,
+                                       .type = s->dialect->remote,
+                                       .store = s,
+                                       .base = s->url.origin,
+                                       .unix_socket = s->url.unix_socket,
+                                       .tls = {.ca_file = tls->ca_file,
+                                               .cert_file = tls->cert_file,
+                                               .key_file = tls->key_file,
+                                               .server_name = tls->server_name},
+                                       .max_retries = s->conf->max_retries,
+                                       .timeout_ms = (uint64_t)s->conf->timeout_s * 1000,
+                                       .log_key = "backend",
+                                       .log_value = env->name};
+    if (err == GW_OK)
+        err = remote_new(&remote, &s->remote, msg);
+    if (err != GW_OK) {
+        web_url_free(&s->url);
+        mem_free(s);
+        return err;
+    }
+    s->cache = attr_cache_new(env->loop, s->conf->stat_cache_ms);
+    *out = &s->base;
+    return GW_OK;
+}
+
+const struct backend_kind web_kind = {
+    .opt = {.name = "http",
+            .help = "A folder of a WebDAV server, or of a service that speaks httpfs.",
+            .tab = web_options,
+            .size = sizeof(struct web_conf)},
+    .make = store_make,
+};
