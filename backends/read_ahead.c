@@ -133,7 +133,7 @@ static bool refuse(struct read_ahead *r, const char *what)
 static bool right_range(struct read_ahead *r, const struct http_res *res, uint64_t from)
 {
     if (http_res_status(res) != 206)
-        return from == 0 || refuse(r, "ignores ranges");
+        return from == 0 || r->conf.type->starts_at_offset || refuse(r, "ignores ranges");
     const char *range = http_res_header(res, "Content-Range");
     char want[40];
     int n = snprintf(want, sizeof want, "bytes %llu-", (unsigned long long)from);

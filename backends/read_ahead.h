@@ -27,6 +27,7 @@ struct read_ahead_type {
                       http_body_fn *on_body, remote_done_fn *done, void *arg);
     /* The whole file's attributes from the first answer. False: no usable size. */
     bool (*attr)(void *src, const struct http_res *res, struct fs_attr *out);
+    bool starts_at_offset; /* an answer without a range begins where it was asked to, too */
 };
 
 struct read_ahead_conf {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "backends/http/web_answer.h"
 #include "backends/http/web_read.h"
 #include "backends/remote_meta.h"
 #include "gateway/base/mem.h"
@@ -157,10 +158,12 @@ static void look_answered(void *arg, const struct remote_res *res)
     struct prop_op *p = arg;
     if (!read_one(p, res))
         return;
-    const char *text;
-    enum gw_err err =
-        p->status / 100 == 2 || p->status == 0 ? GW_OK : dav_answer_err(p->status, &text);
-    fs_task_end(&p->task, &(struct fs_res){.err = err, .attr = err == GW_OK ? &p->attr : NULL});
+    struct fs_res out = {.attr = &p->attr};
+    if (p->status != 0 && p->status / 100 != 2) {
+        out.attr = NULL;
+        out.err = web_answer_err(p->status, "PROPFIND", &out.text);
+    }
+    fs_task_end(&p->task, &out);
 }
 
 static struct op *dav_look(struct web_access *a, const char *path, const struct log_ctx *log,
@@ -377,6 +380,4 @@ const struct web_dialect dav_dialect = {
     .set = dav_set,
     .space = dav_space,
     .opendir = dav_dir_open,
-    .readdir = dav_dir_read,
-    .closedir = dav_dir_close,
 };

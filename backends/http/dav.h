@@ -19,12 +19,8 @@ struct gw_span dav_properties(void);
 
 /* dav_dir.c: listings. */
 struct op *dav_dir_open(struct web_view *v, const char *path, fs_done_fn *done, void *arg);
-struct op *dav_dir_read(struct fs_dir *d, size_t want, fs_done_fn *done, void *arg);
-void dav_dir_close(struct fs_dir *d);
 
 /* dav_answer.c: what statuses mean. */
 extern const struct remote_type dav_remote;
-/* The error of a status inside a multistatus, which remote_type.read() never sees. */
-enum gw_err dav_answer_err(unsigned status, const char **text);
 
 #endif

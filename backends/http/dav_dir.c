@@ -1,343 +1,114 @@
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 #include "backends/http/dav.h"
-#include "backends/reserved.h"
+#include "backends/http/web_dir.h"
 #include "gateway/base/mem.h"
 
-#define BATCH_MAX 1000u
-/* Of what one piece of the answer holds (RECV_LARGE_BYTES in gateway/io/http_op.c): a <response> of
- * less than 64 bytes does not exist. */
-#define NAMES_MAX   (1u << 20)
-#define ENTRIES_MAX 8192u
-/* Leftovers that one listing removes. */
-#define SWEEP_MAX 16u
+static const char NO_LISTING[] = "the server's listing is no WebDAV";
 
-struct entry {
-    size_t name; /* in names */
-    struct fs_attr attr;
-};
-
-struct dav_dir {
-    struct fs_dir base;
+struct listing {
+    struct web_dir *dir;
     struct web_view *view;
-    char *path;
-    struct op *request, *turn;
+    char *path, *folder; /* folder: with the path of the URL */
     struct dav_xml *xml;
-    uint64_t since; /* when it was sent, for the cache */
-    /* What came and was not handed out yet: nothing more is taken meanwhile. */
-    struct entry *v;
-    size_t n, cap, pos;
-    struct gw_buf names, name;
-    bool self_seen, is_dir, paused, ended;
-    enum gw_err err; /* sticks */
-    char text[FS_TEXT_MAX];
-    size_t hidden, swept;
-    struct dir_task *waiting; /* the open or read that waits for more */
+    struct gw_buf name;
 };
-
-/* An open or a read. */
-struct dir_task {
-    struct fs_task task;
-    struct dav_dir *dir;
-    size_t want;
-    bool opens; /* owns dir until it is given */
-};
-
-static void serve(void *arg);
-
-static void wake(struct dav_dir *d)
-{
-    if (d->turn == NULL && d->waiting != NULL)
-        d->turn = loop_defer(d->view->fs.loop, serve, d);
-}
-
-static void dir_free(struct dav_dir *d)
-{
-    op_cancel(&d->request);
-    op_cancel(&d->turn);
-    if (d->hidden > 0)
-        LOG_EVENT(LOG_LVL_WARN, d->view->log, "http_hidden", log_str("folder", d->path),
-                  log_u64("names", d->hidden), log_str("msg", "names that no path can have"));
-    dav_xml_free(&d->xml);
-    gw_buf_free(&d->names);
-    gw_buf_free(&d->name);
-    mem_free(d->v);
-    mem_free(d->path);
-    mem_free(d);
-}
-
-static void fail(struct dav_dir *d, enum gw_err err, const char *text)
-{
-    if (d->err != GW_OK)
-        return;
-    d->err = err;
-    snprintf(d->text, sizeof d->text, "%s", text != NULL ? text : "");
-}
-
-/* ---- what a killed process left ---- */
-
-struct sweep {
-    struct web_access *access;
-    struct op *step;
-};
-
-static void swept(void *arg, const struct remote_res *res)
-{
-    struct sweep *s = arg;
-    (void)res;
-    web_access_unref(&s->access);
-    mem_free(s);
-}
-
-static void sweep(struct dav_dir *d, const char *name, const struct dav_item *item)
-{
-    struct web_store *store = d->view->access->store;
-    int64_t age_s = (int64_t)time(NULL) - item->mtime_s;
-    if (item->dir || item->mtime_s == 0 || d->view->read_only || d->swept == SWEEP_MAX ||
-        age_s < (int64_t)store->conf->sweep_age_h * 3600)
-        return;
-    d->swept++;
-    struct sweep *s = mem_zalloc(sizeof *s);
-    char *path = mem_printf("%s/%s", d->path, name);
-    s->access = web_access_ref(d->view->access);
-    s->step = store->dialect->remove(s->access, path, false, NULL, swept, s);
-    LOG_EVENT(LOG_LVL_INFO, d->view->log, "http_sweep", log_str("path", path));
-    mem_free(path);
-}
-
-/* ---- what comes ---- */
-
-static bool push(struct dav_dir *d, const char *name, size_t len, const struct fs_attr *attr)
-{
-    if (d->n == d->cap) {
-        size_t cap = d->cap == 0 ? 128 : d->cap * 2;
-        struct entry *v = cap > ENTRIES_MAX ? NULL : mem_try_realloc(d->v, cap * sizeof *v);
-        if (v == NULL)
-            return false;
-        d->v = v;
-        d->cap = cap;
-    }
-    d->v[d->n++] = (struct entry){.name = d->names.len, .attr = *attr};
-    gw_buf_put(&d->names, name, len);
-    gw_buf_put_u8(&d->names, 0);
-    return d->names.failed == GW_OK;
-}
-
-static void prime_cache(const struct dav_dir *d, const char *name, const struct fs_attr *attr)
-{
-    char path[2 * FS_PATH_MAX];
-    int n = snprintf(path, sizeof path, "%s/%s", d->path, name);
-    if (n > 0 && (size_t)n < sizeof path && (attr->kind == FS_KIND_DIR || attr->set & FS_ATTR_SIZE))
-        web_cache_put(d->view, path, attr, d->since);
-}
-
-static bool take_child(struct dav_dir *d, const struct dav_item *item)
-{
-    const char *name = gw_buf_cstr(&d->name);
-    size_t n = d->name.len;
-    if (!fs_name_ok(name, n)) {
-        d->hidden++;
-        return true;
-    }
-    if (reserved_name(name)) {
-        sweep(d, name, item);
-        return true;
-    }
-    struct fs_attr attr;
-    dav_attr(item, &attr);
-    prime_cache(d, name, &attr);
-    if (push(d, name, n, &attr))
-        return true;
-    fail(d, GW_NO_MEMORY, NULL);
-    return false;
-}
 
 static bool on_item(void *arg, const struct dav_item *item)
 {
-    struct dav_dir *d = arg;
-    char folder[2 * FS_PATH_MAX];
-    snprintf(folder, sizeof folder, "%s%s", d->view->access->store->url.root, d->path);
-    switch (web_url_match(folder, item->href, &d->name)) {
+    struct listing *l = arg;
+    struct fs_attr attr;
+    switch (web_url_match(l->folder, item->href, &l->name)) {
     case WEB_HREF_SELF:
-        d->self_seen = true;
-        d->is_dir |= item->dir;
+        if (item->dir)
+            web_dir_is_folder(l->dir);
         return true;
     case WEB_HREF_CHILD:
-        return (item->status != 0 && item->status / 100 != 2) || take_child(d, item);
+        if (item->status != 0 && item->status / 100 != 2)
+            return true;
+        dav_attr(item, &attr);
+        return web_dir_add(l->dir, gw_buf_cstr(&l->name), l->name.len, &attr);
     default:
-        fail(d, GW_UPSTREAM, "the server lists what is not in the folder");
+        web_dir_fail(l->dir, GW_UPSTREAM, "the server lists what is not in the folder");
         return false;
     }
 }
 
-static bool on_body(void *arg, struct gw_span part)
+static void listing_free(void *src)
 {
-    struct dav_dir *d = arg;
-    if (d->pos < d->n) {
-        d->paused = true;
-        return false;
+    struct listing *l = src;
+    dav_xml_free(&l->xml);
+    gw_buf_free(&l->name);
+    mem_free(l->folder);
+    mem_free(l->path);
+    mem_free(l);
+}
+
+static void *listing_open(struct web_dir *d, struct web_view *v, const char *path)
+{
+    struct listing *l = mem_zalloc(sizeof *l);
+    l->dir = d;
+    l->view = v;
+    l->path = mem_strdup(path);
+    l->folder = mem_printf("%s%s", v->access->store->url.root, path);
+    gw_buf_init(&l->name, FS_PATH_MAX);
+    l->xml = dav_xml_new(on_item, l);
+    if (l->xml == NULL) {
+        listing_free(l);
+        l = NULL;
     }
-    d->pos = d->n = 0;
-    gw_buf_reset(&d->names);
-    enum gw_err err = d->err != GW_OK ? d->err : dav_xml_feed(d->xml, part);
-    if (err != GW_OK)
-        fail(d, err == GW_BAD_MESSAGE ? GW_UPSTREAM : err, "the server's listing is no WebDAV");
-    wake(d);
-    return true;
+    return l;
 }
 
-static void on_done(void *arg, const struct remote_res *res)
-{
-    struct dav_dir *d = arg;
-    d->request = NULL;
-    d->ended = true;
-    if (res->err != GW_OK)
-        fail(d, res->err, res->text);
-    else if (d->err == GW_OK && dav_xml_end(d->xml) != GW_OK)
-        fail(d, GW_UPSTREAM, "the server's listing is no WebDAV");
-    wake(d);
-}
-
-/* ---- handing out ---- */
-
-static void resume(struct dav_dir *d)
-{
-    if (d->paused && d->request != NULL && d->pos == d->n) {
-        d->paused = false;
-        remote_resume(d->request);
-    }
-}
-
-static void hand_out(struct dir_task *r)
-{
-    struct dav_dir *d = r->dir;
-    struct fs_entry *entries = mem_array(r->want, sizeof *entries);
-    size_t n = 0;
-    for (; n < r->want && d->pos < d->n; n++, d->pos++)
-        entries[n] = (struct fs_entry){.name = (const char *)d->names.data + d->v[d->pos].name,
-                                       .attr = d->v[d->pos].attr};
-    r->dir = NULL; /* done may close it */
-    resume(d);
-    fs_task_end(&r->task, &(struct fs_res){.entries = entries, .nentries = n});
-    mem_free(entries);
-}
-
-static void task_failed(struct dir_task *r, enum gw_err err)
-{
-    char text[FS_TEXT_MAX];
-    memcpy(text, r->dir->text, sizeof text);
-    if (!r->opens)
-        r->dir = NULL;
-    fs_task_fail(&r->task, err, err != GW_EOF && text[0] != '\0' ? text : NULL);
-}
-
-static void serve_read(struct dir_task *r)
-{
-    struct dav_dir *d = r->dir;
-    if (d->pos < d->n)
-        hand_out(r);
-    else if (d->err != GW_OK || d->ended)
-        task_failed(r, d->err != GW_OK ? d->err : GW_EOF);
-    else
-        d->waiting = r;
-}
-
-static void serve_open(struct dir_task *r)
-{
-    struct dav_dir *d = r->dir;
-    if (d->err != GW_OK) {
-        task_failed(r, d->err);
-    } else if (d->is_dir || d->n > 0) {
-        r->dir = NULL;
-        fs_task_end(&r->task, &(struct fs_res){.dir = &d->base});
-    } else if (d->ended) {
-        task_failed(r, d->self_seen ? GW_NOT_DIR : GW_UPSTREAM);
-    } else {
-        d->waiting = r;
-    }
-}
-
-static void serve(void *arg)
-{
-    struct dav_dir *d = arg;
-    struct dir_task *r = d->waiting;
-    d->turn = NULL;
-    d->waiting = NULL;
-    if (r == NULL)
-        return;
-    if (r->opens)
-        serve_open(r);
-    else
-        serve_read(r);
-}
-
-static void task_release(struct fs_task *t)
-{
-    struct dir_task *r = (struct dir_task *)t;
-    if (r->dir != NULL && r->dir->waiting == r)
-        r->dir->waiting = NULL;
-    if (r->opens && r->dir != NULL)
-        dir_free(r->dir);
-}
-
-static struct dir_task *task_new(struct dav_dir *d, size_t want, fs_done_fn *done, void *arg)
-{
-    struct dir_task *r =
-        fs_task_new(sizeof *r, &d->view->access->store->base, d->view->log, done, arg);
-    r->task.release = task_release;
-    r->dir = d;
-    r->want = want == 0 ? 1 : want < BATCH_MAX ? want : BATCH_MAX;
-    d->waiting = r;
-    return r;
-}
-
-struct op *dav_dir_read(struct fs_dir *base, size_t want, fs_done_fn *done, void *arg)
-{
-    struct dav_dir *d = (struct dav_dir *)base;
-    struct dir_task *r = task_new(d, want, done, arg);
-    wake(d);
-    return &r->task.op;
-}
-
-void dav_dir_close(struct fs_dir *base)
-{
-    dir_free((struct dav_dir *)base);
-}
-
-struct op *dav_dir_open(struct web_view *v, const char *path, fs_done_fn *done, void *arg)
+static struct op *listing_start(void *src, http_body_fn *on_body, remote_done_fn *done, void *arg)
 {
     static const char *const headers[] = {"Depth: 1", "Content-Type: application/xml"};
-    const struct web_store *s = v->access->store;
-    struct dav_dir *d = mem_zalloc(sizeof *d);
-    d->base.fs = &v->fs;
-    d->view = v;
-    d->path = mem_strdup(path);
-    d->since = attr_cache_now();
-    gw_buf_init(&d->names, NAMES_MAX);
-    gw_buf_init(&d->name, FS_PATH_MAX);
-    d->xml = dav_xml_new(on_item, d);
-    if (d->xml == NULL) {
-        dir_free(d);
-        return fs_fail(v->fs.loop, GW_NO_MEMORY, NULL, done, arg);
-    }
-    struct dir_task *r = task_new(d, 1, done, arg);
-    r->opens = true;
-    struct gw_buf target;
-    dav_target(s, path, true, &target);
+    const struct listing *l = src;
     const struct gw_span body = dav_properties();
+    struct gw_buf target;
+    dav_target(l->view->access->store, l->path, true, &target);
     const struct remote_req req = {.method = "PROPFIND",
                                    .target = gw_buf_cstr(&target),
-                                   .name = *path == '\0' ? "/" : path,
+                                   .name = *l->path == '\0' ? "/" : l->path,
                                    .headers = headers,
                                    .nheaders = 2,
                                    .body = &body,
                                    .nbody = 1,
                                    .on_body = on_body,
-                                   .log = v->log,
+                                   .log = l->view->log,
                                    .broken = target.failed};
-    d->request = web_access_start(v->access, &req, on_done, d);
+    struct op *op = web_access_start(l->view->access, &req, done, arg);
     gw_buf_free(&target);
-    return &r->task.op;
+    return op;
+}
+
+static void judge(struct listing *l, enum gw_err err)
+{
+    if (err != GW_OK)
+        web_dir_fail(l->dir, err == GW_BAD_MESSAGE ? GW_UPSTREAM : err, NO_LISTING);
+}
+
+static void listing_feed(void *src, struct gw_span part)
+{
+    struct listing *l = src;
+    judge(l, dav_xml_feed(l->xml, part));
+}
+
+static bool listing_end(void *src, const struct remote_res *res)
+{
+    struct listing *l = src;
+    (void)res;
+    judge(l, dav_xml_end(l->xml));
+    return false;
+}
+
+static const struct web_dir_type listing_type = {.open = listing_open,
+                                                 .start = listing_start,
+                                                 .feed = listing_feed,
+                                                 .end = listing_end,
+                                                 .free = listing_free};
+
+struct op *dav_dir_open(struct web_view *v, const char *path, fs_done_fn *done, void *arg)
+{
+    return web_dir_open(v, path, &listing_type, done, arg);
 }

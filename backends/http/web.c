@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "backends/http/dav.h"
+#include "backends/http/httpfs.h"
+#include "backends/http/web_dir.h"
 #include "backends/http/web_file.h"
 #include "backends/http/web_ops.h"
 #include "gateway/base/mem.h"
 
-static const struct web_dialect *const dialects[] = {&dav_dialect};
+static const struct web_dialect *const dialects[] = {&dav_dialect, &httpfs_dialect};
 
 /* ---- who asks ---- */
 
@@ -93,16 +95,6 @@ static struct op *view_opendir(struct fs *fs, const char *path, fs_done_fn *done
     return op;
 }
 
-static struct op *view_readdir(struct fs_dir *d, size_t want, fs_done_fn *done, void *arg)
-{
-    return view_of(d->fs)->access->store->dialect->readdir(d, want, done, arg);
-}
-
-static void view_closedir(struct fs_dir *d)
-{
-    view_of(d->fs)->access->store->dialect->closedir(d);
-}
-
 static void view_free(struct fs *fs)
 {
     struct web_view *v = view_of(fs);
@@ -128,8 +120,8 @@ static const struct fs_type view_type = {
     .stat = web_ops_stat,
     .setstat = web_ops_setstat,
     .opendir = view_opendir,
-    .readdir = view_readdir,
-    .closedir = view_closedir,
+    .readdir = web_dir_read,
+    .closedir = web_dir_close,
     .remove = web_ops_remove,
     .mkdir = web_ops_mkdir,
     .rmdir = web_ops_rmdir,

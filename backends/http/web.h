@@ -40,7 +40,7 @@ struct web_store {
     struct attr_cache *cache;
     bool wants_length; /* refuses a body whose length is not known */
     bool no_times;     /* keeps no time that it is given */
-    bool no_quota;
+    bool knows_ranges; /* httpfs: it has answered with one */
 };
 
 /* Who asks: the header lines of one set of credentials. Counted by references: what goes on after
@@ -96,6 +96,7 @@ struct web_dialect {
     const struct remote_type *remote;
     const struct read_ahead_type *ahead; /* src: struct web_reader (web_read.h) */
     bool keeps_modes;                    /* permissions can be set */
+    bool moves_onto; /* move() replaces what is there, whatever `overwrite` says */
     /* attr. GW_NOT_FOUND where there is nothing. */
     struct op *(*look)(struct web_access *a, const char *path, const struct log_ctx *log,
                        fs_done_fn *done, void *arg);
@@ -118,8 +119,6 @@ struct web_dialect {
     struct op *(*space)(struct web_access *a, const char *path, const struct log_ctx *log,
                         fs_done_fn *done, void *arg);
     struct op *(*opendir)(struct web_view *v, const char *path, fs_done_fn *done, void *arg);
-    struct op *(*readdir)(struct fs_dir *d, size_t want, fs_done_fn *done, void *arg);
-    void (*closedir)(struct fs_dir *d);
 };
 
 extern const struct backend_kind web_kind;

@@ -116,6 +116,8 @@ static void target_seen(void *arg, const struct fs_res *res)
     c->step = NULL;
     if (res->err != GW_OK && res->err != GW_NOT_FOUND)
         end(c, res->err, res->text);
+    else if (res->err == GW_OK && c->writer->exclusive)
+        end(c, GW_EXISTS, NULL);
     else if (res->err == GW_OK && res->attr->kind == FS_KIND_DIR)
         end(c, GW_IS_DIR, NULL);
     else
@@ -155,7 +157,7 @@ static void give_name(struct commit *c)
     struct web_writer *w = c->writer;
     if (strcmp(w->stage, w->file.path) == 0)
         end(c, GW_OK, NULL);
-    else if (w->existed)
+    else if (w->existed || dialect_of(c)->moves_onto)
         look(c, COMMIT_MOVE_LOOK, w->file.path, target_seen);
     else
         move(c, false);

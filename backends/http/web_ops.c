@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "backends/http/web_dir.h"
 #include "backends/reserved.h"
 #include "gateway/base/mem.h"
 
@@ -40,7 +41,7 @@ static void release_reader(struct fs_task *t)
 {
     struct name_op *o = (struct name_op *)t;
     if (o->dir != NULL)
-        dialect_of(o)->closedir(o->dir);
+        web_dir_close(o->dir);
     mem_free(o->path);
     mem_free(o->to);
 }
@@ -263,7 +264,7 @@ static void rmdir_opened(void *arg, const struct fs_res *res)
         return;
     }
     o->dir = res->dir;
-    o->task.step = dialect_of(o)->readdir(o->dir, 1, rmdir_read, o);
+    o->task.step = web_dir_read(o->dir, 1, rmdir_read, o);
 }
 
 struct op *web_ops_rmdir(struct fs *fs, const char *path, fs_done_fn *done, void *arg)

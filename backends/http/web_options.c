@@ -2,8 +2,7 @@
 
 #include "backends/http/web.h"
 
-static const char *const dialect_names[] = {"webdav", NULL};
-static const char *const dialects_later[] = {"httpfs", NULL};
+static const char *const dialect_names[] = {"webdav", "httpfs", NULL};
 static const char *const setstat_names[] = {
     [WEB_SETSTAT_IGNORE] = "ignore", [WEB_SETSTAT_STRICT] = "strict", NULL};
 
@@ -18,7 +17,7 @@ const struct opt_spec web_options[] = {
      .help = "The folder: https://, http://, or http+unix://SOCKET:PATH for a Unix socket. "
              "Redirects are followed within this origin only."},
     {AT(dialect), .type = OPT_ENUM, .dflt = "\"webdav\"", .names = dialect_names,
-     .later = dialects_later, .help = "What the server speaks: WebDAV (RFC 4918)."},
+     .help = "What the server speaks: WebDAV (RFC 4918), or httpfs (docs/httpfs.yaml)."},
     {AT(headers), .type = OPT_JSON, .check = http_conf_headers_check,
      .help = "Headers of every request, {\"Name\": \"value\"}. Secrets belong into `auth`."},
     {AT(auth), .type = OPT_OBJECT, .sub = http_conf_auth_table, .check = http_conf_auth_check,

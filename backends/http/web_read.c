@@ -116,6 +116,13 @@ static void open_looked(void *arg, const struct fs_res *res)
             r->ahead, size < READ_AHEAD_FIRST ? (size_t)size : READ_AHEAD_FIRST, open_answered, o);
 }
 
+/* A server that knows no ranges sends all that follows, to be cut off: once at a time. */
+static unsigned concurrency(const struct web_store *s)
+{
+    return s->dialect->ahead->starts_at_offset && !s->knows_ranges ? 1
+                                                                   : s->conf->download_concurrency;
+}
+
 struct op *web_read_open(struct web_view *v, const char *path, fs_done_fn *done, void *arg)
 {
     struct web_store *s = v->access->store;
@@ -126,12 +133,11 @@ struct op *web_read_open(struct web_view *v, const char *path, fs_done_fn *done,
     r->file = (struct web_file){
         .base.fs = &v->fs, .role = WEB_ROLE_READ, .view = v, .path = mem_strdup(path)};
     r->log = v->log;
-    r->ahead =
-        read_ahead_new(&(struct read_ahead_conf){.type = s->dialect->ahead,
-                                                 .src = r,
-                                                 .loop = v->fs.loop,
-                                                 .budget = v->budget,
-                                                 .concurrency = s->conf->download_concurrency});
+    r->ahead = read_ahead_new(&(struct read_ahead_conf){.type = s->dialect->ahead,
+                                                        .src = r,
+                                                        .loop = v->fs.loop,
+                                                        .budget = v->budget,
+                                                        .concurrency = concurrency(s)});
     o->task.step = web_ops_look(v, path, open_looked, o);
     return &o->task.op;
 }

@@ -184,6 +184,38 @@ def webdav_fixture(kind):
 apache, nginx, rclone = (webdav_fixture(kind) for kind in ("apache", "nginx", "rclone"))
 
 
+class Httpfs(WebDAV):
+    """docs/examples/httpfs_server.py over a folder."""
+
+    def __init__(self, folder, *more):
+        super().__init__({"ENDPOINT": "", "ROOT": folder})
+        self.process = subprocess.Popen([ROOT / "docs/examples/httpfs_server.py", folder, "--port", "0", "--user", "dav",
+                                         "--password", "secret", *more],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.url = self.process.stdout.readline().strip()
+        assert self.url, "the example server does not start"
+
+    def backend(self, folder, **more):
+        return super().backend("", dialect="httpfs", **more)
+
+    def folder(self):
+        return self.root
+
+
+def httpfs_fixture(kind, *more):
+    @pytest.fixture(name=kind)
+    def server(tmp_path):
+        (tmp_path / kind).mkdir()
+        made = Httpfs(tmp_path / kind, *more)
+        yield made
+        made.process.terminate()
+        made.process.wait()
+    return server
+
+
+httpfs, httpfs_plain = httpfs_fixture("httpfs"), httpfs_fixture("httpfs_plain", "--plain")
+
+
 class Store:
     """A backend's configuration, and a way to look behind postern's back."""
 

@@ -6,7 +6,7 @@ import pytest
 from clients import CLIENTS, ClientError, missing
 from gateway import PASSWORD
 
-STORES = ["memory", "local", "radosgw", "swift", "apache", "nginx", "rclone"]
+STORES = ["memory", "local", "radosgw", "swift", "apache", "nginx", "rclone", "httpfs", "httpfs_plain"]
 SMALL = bytes(range(256)) * 300  # crosses two read blocks of every client
 
 
