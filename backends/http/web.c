@@ -130,15 +130,30 @@ static const struct fs_type view_type = {
     .free = view_free,
 };
 
-static const struct http_conf_auth *auth_of(const struct web_conf *c, const char *name)
+/* NULL: there is no such set, or it names S3's keys. */
+static const struct http_conf_auth *auth_of(const struct web_conf *c,
+                                            const struct backend_credentials *who)
 {
     const struct http_conf_auth *sets = c->credential_sets.v;
-    if (name == NULL)
+    if (who == NULL)
         return &c->auth;
-    for (size_t i = 0; i < c->credential_sets.n; i++)
-        if (strcmp(c->credential_sets.names[i], name) == 0)
+    for (size_t i = 0; who->set != NULL && i < c->credential_sets.n; i++)
+        if (strcmp(c->credential_sets.names[i], who->set) == 0)
             return &sets[i];
     return NULL;
+}
+
+static enum gw_err store_admits(struct backend *b, const struct backend_view *args,
+                                struct gw_errmsg *msg)
+{
+    const struct web_store *s = (const struct web_store *)b;
+    if (auth_of(s->conf, args->credentials) != NULL)
+        return GW_OK;
+    if (args->credentials->set == NULL)
+        return gw_err_set(msg, GW_CONFIG,
+                          "backend %s: credentials must name one of its credential_sets", b->name);
+    return gw_err_set(msg, GW_CONFIG, "backend %s: credential_sets has no \"%s\"", b->name,
+                      args->credentials->set);
 }
 
 static enum gw_err store_view(struct backend *b, const struct backend_view *args, struct fs **out)
@@ -227,7 +242,7 @@ static void store_free(struct backend *b)
 }
 
 static const struct backend_type store_type = {
-    .view = store_view, .probe = store_probe, .free = store_free};
+    .view = store_view, .probe = store_probe, .free = store_free, .admits = store_admits};
 
 static enum gw_err store_make(const struct backend_env *env, const void *conf, struct backend **out,
                               struct gw_errmsg *msg)
