@@ -87,9 +87,10 @@ static bool read_exact(struct http_stub_conn *c, uint8_t *to, size_t n)
     return true;
 }
 
-static bool read_chunked(struct http_stub_conn *c, uint8_t **body, size_t *len)
+/* Up to `take` bytes and the rest of their chunk. */
+static bool read_chunked(struct http_stub_conn *c, size_t take, uint8_t **body, size_t *len)
 {
-    for (;;) {
+    while (*len <= take) {
         char line[32];
         size_t n = 0;
         do {
@@ -110,6 +111,7 @@ static bool read_chunked(struct http_stub_conn *c, uint8_t **body, size_t *len)
             return true;
         *len += size;
     }
+    return false;
 }
 
 bool http_stub_header(const struct http_stub_req *req, const char *name, char *out, size_t cap)
@@ -167,14 +169,14 @@ static bool serve_one(struct http_stub_conn *c, char *head)
     uint8_t *body = NULL;
     bool ok = true;
     if (http_stub_header(&req, "Transfer-Encoding", value, sizeof value)) {
-        ok = read_chunked(c, &body, &length);
+        ok = read_chunked(c, take, &body, &length);
     } else if (length > 0) {
         body = mem_alloc(length);
         ok = read_exact(c, body, take < length ? take : length) && take >= length;
-        if (take < length) {
-            struct linger reset = {.l_onoff = 1, .l_linger = 0};
-            setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-        }
+    }
+    if (!ok && take < length) {
+        struct linger reset = {.l_onoff = 1, .l_linger = 0};
+        setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     }
     req.body = body;
     req.body_len = length;
