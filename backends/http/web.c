@@ -19,7 +19,7 @@ static struct web_access *access_new(struct web_store *s, const struct http_conf
     a->refs = 1;
     a->store = s;
     backend_ref(&s->base);
-    a->nlines = http_conf_lines(s->conf->headers, auth, &a->lines);
+    a->nlines = http_conf_lines(&s->conf->headers, auth, &a->lines);
     return a;
 }
 
@@ -251,7 +251,12 @@ static enum gw_err store_make(const struct backend_env *env, const void *conf, s
     s->base.type = &store_type;
     s->conf = conf;
     s->dialect = dialects[s->conf->dialect];
-    enum gw_err err = web_url_parse(s->conf->url, &s->url, msg);
+    struct gw_errmsg why;
+    enum gw_err err = http_conf_headers_check(&s->conf->headers, &why);
+    if (err != GW_OK)
+        err = gw_err_set(msg, GW_CONFIG, "headers: %.480s", why.text);
+    else
+        err = web_url_parse(s->conf->url, &s->url, msg);
     const struct http_conf_tls *tls = &s->conf->tls;
     const struct remote_conf remote = {.loop = env->loop,
                                        .type = s->dialect->remote,

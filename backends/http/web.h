@@ -20,8 +20,8 @@ enum { WEB_SETSTAT_IGNORE, WEB_SETSTAT_STRICT };
 
 struct web_conf {
     char *url;
-    int dialect; /* index into the dialects of web.c */
-    json_t *headers;
+    int dialect;            /* index into the dialects of web.c */
+    struct opt_map headers; /* char *: secrets */
     struct http_conf_auth auth;
     struct opt_map credential_sets; /* struct http_conf_auth */
     struct http_conf_tls tls;
