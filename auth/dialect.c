@@ -192,6 +192,10 @@ bool dialect_ask(const struct dialect *d, const struct auth_req *req, struct dia
     if ((d->type->methods & 1u << req->method) == 0)
         return dialect_say(v, AUTH_NEXT, "the dialect %s has no %s", d->type->name,
                            auth_method_names[req->method]);
+    /* Others tell the methods apart by what is empty: asked with neither password nor key, a
+     * handler for AWS looks up the user's keys and says yes, for the server to compare them. */
+    if (req->method == AUTH_PASSWORD && req->password[0] == '\0' && d->type != &dialect_postern)
+        return dialect_say(v, AUTH_REJECT, "an empty password");
     return d->type->ask(d, req, ask, v);
 }
 

@@ -70,20 +70,34 @@ static void test_get(void **state)
     }
 }
 
-/* A name that would be another path cannot be asked about. */
-static void test_get_refused(void **state)
+/* A name that would be another path, and a password that would look like a key login: the answer to
+ * that has a Role for the user to be compared with, and would let in. */
+static void test_refused_unasked(void **state)
 {
     (void)state;
-    static const char *const users[] = {".", ".."};
-    for (size_t i = 0; i < sizeof users / sizeof users[0]; i++) {
+    static const struct {
+        const char *form, *user, *password;
+    } rows[] = {
+        {"api-gateway", ".", "x"},
+        {"api-gateway", "..", "x"},
+        {"api-gateway", "alice", ""},
+        {"json", "alice", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct dialectkit k;
+        char config[512];
+        snprintf(config, sizeof config, "{\"dialect\": \"aws-transfer\", \"form\": \"%s\", %s}",
+                 rows[i].form, MAPS);
+        dialectkit_open(&k, DIALECT_HTTP, config, NULL);
         struct dialect_ask ask = {.part = 0};
         struct dialect_verdict v;
-        struct auth_req req = dialectkit_password("x");
-        req.user = users[i];
-        assert_false(dialect_ask(rest.d, &req, &ask, &v));
+        struct auth_req req = dialectkit_password(rows[i].password);
+        req.user = rows[i].user;
+        assert_false(dialect_ask(k.d, &req, &ask, &v));
         assert_int_equal(v.verdict, AUTH_REJECT);
         dialect_verdict_free(&v);
         dialect_ask_free(&ask);
+        dialectkit_close(&k);
     }
 }
 
@@ -96,7 +110,6 @@ static void test_get_password(void **state)
         {"secret", "c2VjcmV0", "secret"},
         {"a\r\nb", "YQ0KYg==", NULL},
         {" a", "IGE=", NULL},
-        {"", "", NULL},
         {"\xff", "/w==", NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -298,7 +311,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_get),
-        cmocka_unit_test(test_get_refused),
+        cmocka_unit_test(test_refused_unasked),
         cmocka_unit_test(test_get_password),
         cmocka_unit_test(test_post),
         cmocka_unit_test(test_answer),
