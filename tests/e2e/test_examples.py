@@ -1,15 +1,21 @@
 """The examples of docs/examples/ as they stand: `check` takes each, and those that decide about logins do."""
+import base64
+import http.server
 import json
 import os
+import re
 import shutil
+import subprocess
+import threading
 import time
+import urllib.parse
 
 import paramiko
 import pytest
 
 import slapd
 from gateway import PASSWORD, POSTERN, ROOT, run
-from raw import Login, connected
+from raw import Login, connected, key_of
 from test_docs import ENVIRONMENT, EXAMPLES
 
 FOLDER = ROOT / "docs/examples"
@@ -29,7 +35,8 @@ class Installed:
             shutil.copy(program, self.lib)
         for name, key in (("host_ed25519", keys.host), ("host_rsa", keys.rsa)):
             shutil.copy(key, self.etc / name)
-        shutil.copy("/etc/ssl/certs/ca-certificates.crt", self.etc / "ca.pem")
+        for name in ("ca.pem", "our-ca.pem"):
+            shutil.copy("/etc/ssl/certs/ca-certificates.crt", self.etc / name)
         self.write("users.json", {"users": []})
 
     def write(self, name, value):
@@ -40,7 +47,7 @@ class Installed:
     def settings(self, name):
         text = (FOLDER / f"{name}.json").read_text()
         for place in ("/etc/postern", "/srv/sftp", "/usr/local/lib/postern", "/var/lib/postern", "/var/log"):
-            text = text.replace(f'"{place}', f'"{self.folder}{place}')
+            text = re.sub(f'"{place}(?=[/"])', f'"{self.folder}{place}', text)
         return json.loads(text)
 
 
@@ -274,3 +281,162 @@ def test_totp_try(totp):
     assert (code, said["methods_done"], said["verdict"]) == (77, ["password"], "reject")
     code, said = try_it(totp, "alice", "--password-stdin", lines=[PASSWORD])
     assert (code, said["verdict"]) == (77, "partial")
+
+
+# --- hooks and handlers that were written for others --------------------------------------------------
+
+SFTPGO_USERS = {"alice": {"password": PASSWORD, "keys": [], "quota": 0},
+                "bob": {"password": "b", "keys": [], "quota": 100000}}
+
+
+def serve(installed, program):
+    """The program with a port of the kernel's choice; it says its URL."""
+    process = subprocess.Popen([str(installed.lib / program), "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               text=True)
+    return process, process.stdout.readline().strip()
+
+
+@pytest.fixture
+def served(installed):
+    """served(program): its URL; it ends with the test."""
+    processes = []
+
+    def start(program):
+        process, url = serve(installed, program)
+        processes.append(process)
+        assert url.startswith("http://127.0.0.1:")
+        return url
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def at(url):
+    def change(settings):
+        settings["auth"]["verifiers"][0]["url"] = url
+    return change
+
+
+def enter_by_key(gateway, user, key):
+    with connected(gateway) as transport:
+        try:
+            transport.auth_publickey(user, key_of(key))
+        except paramiko.AuthenticationException:
+            pass
+        return transport.is_authenticated()
+
+
+def refused_all(gateway, rows):
+    return [row for row in rows if enter(gateway, *row) is not None] == []
+
+
+WRONG = [("alice", "wrong"), ("alice", "*"), ("nobody", PASSWORD), ("ali/ce?&=\n", PASSWORD), ("../alice", PASSWORD),
+         ("alice&username=bob", "b"), ('alice"', PASSWORD)]
+
+
+@pytest.mark.parametrize("name", ["sftpgo", "sftpgohttp"])
+def test_sftpgo(name, example, installed, served, keys):
+    users = dict(SFTPGO_USERS, alice=dict(SFTPGO_USERS["alice"], keys=[keys.public(keys.user)]))
+    (installed.lib / "sftpgo_users.json").write_text(json.dumps(users))
+    gateway = example(name, at(served("sftpgo.py")) if name == "sftpgohttp" else lambda settings: None)
+    (installed.disk / "alice/out").mkdir(parents=True)
+    (installed.disk / "alice/out/report").write_text("hello")
+    with enter(gateway, "alice", PASSWORD) as sftp:
+        assert sftp.open("/out/report").read() == b"hello"
+        sftp.open("/drop", "w").close()
+        with pytest.raises(PermissionError):
+            sftp.remove("/out/report")
+    with enter(gateway, "bob", "b") as sftp:  # below a home of its own, and within its quota
+        with pytest.raises(OSError, match="quota"):
+            with sftp.open("/big", "wb") as file:
+                file.write(b"x" * 200000)
+    assert enter_by_key(gateway, "alice", keys.user)
+    assert not enter_by_key(gateway, "alice", keys.other) and not enter_by_key(gateway, "bob", keys.user)
+    assert refused_all(gateway, WRONG)
+
+
+@pytest.mark.parametrize("name", ["lambda", "apigateway"])
+def test_aws(name, example, installed, served, keys):
+    (installed.lib / "lambda_users.json").write_text(json.dumps({
+        "alice": {"password": PASSWORD, "keys": [keys.public(keys.user)]}, "bob": {"password": "b", "keys": []}}))
+    gateway = example(name, at(served("lambda_server.py")))
+    (installed.disk / "shared").mkdir()
+    (installed.disk / "shared/notice").write_text("hello")
+    with enter(gateway, "alice", PASSWORD) as sftp:
+        assert sftp.open("/shared/notice").read() == b"hello"
+        sftp.open("/drop", "w").close()
+    assert (installed.disk / "alice/drop").exists()
+    assert enter_by_key(gateway, "alice", keys.user)
+    assert not enter_by_key(gateway, "alice", keys.other) and not enter_by_key(gateway, "bob", keys.user)
+    assert refused_all(gateway, [*WRONG, ("alice", "")])  # "": to the handler it looks like a key login
+    code, said = try_it(gateway, "alice", "--password-stdin", lines=[PASSWORD])
+    assert code == 0 and [m["path"] for m in said["mounts"]] == ["/", "/shared"]
+
+
+# --- OAuth 2 ------------------------------------------------------------------------------------------
+
+class TokenEndpoint(http.server.BaseHTTPRequestHandler):
+    """The password grant of RFC 6749 section 4.3, errors as in its section 5.2: alice has PASSWORD."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        assert self.headers["Content-Type"] == "application/x-www-form-urlencoded"
+        form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode(), strict_parsing=True)
+        self.answer(*self.decide({name: values[0] for name, values in form.items() if len(values) == 1}))
+
+    def decide(self, form):
+        client = base64.b64encode(f"sftp:{self.server.secret}".encode()).decode()
+        if self.headers.get("Authorization") != f"Basic {client}":
+            return 401, {"error": "invalid_client"}
+        if not {"grant_type", "username", "password"} <= form.keys():
+            return 400, {"error": "invalid_request"}
+        if form["grant_type"] != "password":
+            return 400, {"error": "unsupported_grant_type"}
+        if (form["username"], form["password"]) != ("alice", PASSWORD):
+            return 400, {"error": "invalid_grant"}
+        return 200, {"access_token": "2YotnFZFEjr1zCsicMWpAA", "token_type": "Bearer", "expires_in": 3600,
+                     "scope": form["scope"]}
+
+    def answer(self, status, said):
+        body = json.dumps(said).encode()
+        self.send_response(status)
+        for name, value in (("Content-Type", "application/json"), ("Cache-Control", "no-store"),
+                            ("Content-Length", str(len(body)))):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def oauth(example):
+    """The gateway, and .endpoint."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), TokenEndpoint) as server:
+        server.secret = ENVIRONMENT["OAUTH_CLIENT_SECRET"]
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+        def here(settings):
+            settings["auth"]["verifiers"][0]["request"]["url"] = f"http://127.0.0.1:{server.server_port}/oauth2/token"
+        gateway = example("oauth", here)
+        gateway.endpoint = server
+        yield gateway
+        gateway.stop()  # it keeps connections
+        server.shutdown()
+
+
+def test_oauth(oauth, installed):
+    with enter(oauth, "alice", PASSWORD) as sftp:
+        sftp.open("/drop", "w").close()
+    assert (installed.disk / "alice/drop").exists()
+    assert refused_all(oauth, [*WRONG, ("alice&password=x", PASSWORD), ("bob", "x&username=alice&password=" + PASSWORD)])
+    assert {e["reason"] for e in oauth.events("login_failed")} == {"reject_when holds (HTTP status 400)"}
+
+
+def test_oauth_client_is_refused(oauth):
+    """That is nothing that the user did: a fault, which the log tells from a wrong password."""
+    oauth.endpoint.secret = "another"
+    code, said = try_it(oauth, "alice", "--password-stdin", lines=[PASSWORD])
+    assert (code, said["verdict"]) == (69, "fault")
+    assert enter(oauth, "alice", PASSWORD) is None
