@@ -16,6 +16,7 @@ import pytest
 import slapd
 from gateway import PASSWORD, POSTERN, ROOT, run
 from raw import Login, connected, key_of
+from terminal import on_terminal
 from test_docs import ENVIRONMENT, EXAMPLES
 
 FOLDER = ROOT / "docs/examples"
@@ -271,6 +272,17 @@ def test_totp_user_may_not_change(totp):
         login.send(50, b"bob", b"ssh-connection", TALK.encode(), b"", b"")
         totp.wait_event("disconnect", reason="the user changed between the steps of a login")
     assert totp.events("login") == []
+
+
+def test_totp_try_on_a_terminal(totp):
+    """What is missing is asked for, and neither answer shows."""
+    code = totp.code()
+    ended, shown = on_terminal([str(POSTERN), "try", "--config", str(totp.config), "--user", "alice"], [PASSWORD, code])
+    asked, _, said = shown.partition("\r\n{")
+    assert ended == 0, shown
+    assert json.loads("{" + said)["methods_done"] == ["password", TALK]
+    assert asked.index("Password: ") < asked.index("Code: ")
+    assert PASSWORD not in shown and code not in shown
 
 
 def test_totp_try(totp):

@@ -1,12 +1,10 @@
 """`postern try`: a login without a client, by every method and in several steps."""
 import json
-import os
-import pty
-import subprocess
 
 import pytest
 
-from gateway import PASSWORD, PATIENCE, POSTERN, run, wait_for
+from gateway import PASSWORD, POSTERN, run
+from terminal import on_terminal
 
 KEY, WORD, TALK = "publickey", "password", "keyboard-interactive"
 OK, UNAVAILABLE, NOPERM, NOINPUT = 0, 69, 77, 66
@@ -121,32 +119,14 @@ def test_method_that_is_not_offered(gateway):
 
 def test_on_a_terminal(gateway):
     """What is typed shows where the verifier says so, and nowhere else; nobody's text moves the cursor."""
-    main, side = pty.openpty()
-    process = subprocess.Popen([str(POSTERN), "try", "--config", str(gateway.config), "--user", "eve"],
-                               stdin=side, stdout=subprocess.PIPE, stderr=side, text=True, start_new_session=True,
-                               preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0))
-    os.close(side)
-    screen = b""
-
-    def until(text):
-        def seen():
-            nonlocal screen
-            screen += os.read(main, 4096)
-            return text in screen
-        wait_for(seen, text)
-    try:
-        for question, answer in ((b"Password: ", b"pw"), (b"Code: ", b"1"), (b"Colour?[2J: ", b"red"),
-                                 (b"Next code: ", b"2")):
-            until(question)
-            os.write(main, answer + b"\n")
-        out, _ = process.communicate(timeout=PATIENCE)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(main)
-    assert process.returncode == OK, out
-    assert json.loads(out)["methods_done"] == [WORD, TALK]
-    assert b"pw" not in screen and b"red" in screen and b"Look at your device." in screen
+    code, shown = on_terminal([str(POSTERN), "try", "--config", str(gateway.config), "--user", "eve"],
+                              ["pw", "1", "red", "2"])
+    asked, _, said = shown.partition("\r\n{")
+    assert code == OK, shown
+    assert json.loads("{" + said)["methods_done"] == [WORD, TALK]
+    questions = ["Password: ", "Look at your device.", "Code: ", "Colour?[2J: ", "Next code: "]
+    assert sorted(map(asked.index, questions)) == list(map(asked.index, questions))
+    assert "pw" not in asked and "red" in asked
 
 
 def test_probe_asks_every_verifier(gateway):

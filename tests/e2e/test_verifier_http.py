@@ -13,7 +13,7 @@ import pytest
 from authority import ACCEPT, REJECT, Authority, Certificates, basic, public_key_of
 from clients import ClientError, Paramiko, Sftp
 from gateway import PASSWORD, POSTERN, ROOT, SANITIZED, run
-from raw import session
+from raw import Login, connected, session
 
 CONFIG, UNAVAILABLE = 78, 69
 
@@ -355,6 +355,23 @@ def test_the_example_of_the_documentation(postern, authority, certificates, keys
         sftp.mkdir("/in")
     assert (disk / "alice/in").is_dir()
     assert one.requests[0]["headers"]["Authorization"] == "Bearer a token"
+
+
+def test_user_may_not_change_between_steps(asking, authority):
+    """What the verifier said about alice's password counts for nobody else, and it is not asked about bob."""
+    def decide(asked):
+        return {"decision": "accept", "identity": {"next_methods": ["keyboard-interactive"]}}
+
+    one = authority(decide)
+    gateway = asking(one.url, login={"methods": ["password", "keyboard-interactive"]})
+    with connected(gateway) as transport:
+        login = Login(transport)
+        kind, left = login.password("alice", PASSWORD)
+        assert (kind, left.get_text(), left.get_boolean()) == (Login.FAILURE, "keyboard-interactive", True)
+        login.send(50, b"bob", b"ssh-connection", b"keyboard-interactive", b"", b"")
+        gateway.wait_event("disconnect", reason="the user changed between the steps of a login")
+    assert [(a["user"], a["method"]) for a in one.asked] == [("alice", "password")]
+    assert gateway.events("login") == []
 
 
 def test_try(asking, authority):

@@ -1,13 +1,12 @@
 """The command's words, one by one: what they print, and what they say when they cannot."""
 import json
 import os
-import pty
-import select
 import stat
 
 import pytest
 
 from gateway import PASSWORD, POSTERN, ROOT, run
+from terminal import on_terminal
 
 USAGE, NOINPUT, DATAERR, CANTCREAT, NOPERM, CONFIG = 64, 66, 65, 73, 77, 78
 WORDS = ["serve", "check", "config", "try", "keygen", "passwd", "version", "help"]
@@ -16,32 +15,6 @@ WORDS = ["serve", "check", "config", "try", "keygen", "passwd", "version", "help
 @pytest.fixture
 def idle(postern):
     return postern({"memory": {"type": "memory"}}, start=False)
-
-
-def on_terminal(argv, answers):
-    """Runs argv on a terminal of its own; each answer is typed when a prompt has come. (code, all that it showed)."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execv(argv[0], argv)
-    shown = b""
-    answers = list(answers)
-    asked = 0
-    while True:
-        ready, _, _ = select.select([fd], [], [], 60)
-        assert ready, f"nothing more came after {shown!r}"
-        try:
-            part = os.read(fd, 4096)
-        except OSError:  # Linux says EIO at the end
-            break
-        if not part:
-            break
-        shown += part
-        if shown.count(b": ") > asked and shown.endswith(b": ") and answers:
-            asked = shown.count(b": ")
-            os.write(fd, answers.pop(0).encode() + b"\n")
-    os.close(fd)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), shown.decode()
 
 
 @pytest.mark.parametrize("word", WORDS)
