@@ -69,6 +69,7 @@ struct prop_op {
     struct gw_span body_span;
     unsigned seen;
     struct fs_attr attr;
+    int64_t mtime_s; /* that was set */
     struct fs_space space;
     bool has_space;
     unsigned status, refused;
@@ -200,19 +201,38 @@ static struct op *dav_space(struct web_access *a, const char *path, const struct
 
 /* ---- times ---- */
 
+static const char NO_TIMES[] = "the server keeps no times that it is given";
+
+/* Apache takes any property, and keeps it as a mere note beside the file. */
+static void set_looked(void *arg, const struct remote_res *res)
+{
+    struct prop_op *p = arg;
+    struct web_store *s = p->access->store;
+    if (!read_one(p, res))
+        return;
+    s->keeps_times = (p->attr.set & FS_ATTR_MTIME) && p->attr.mtime_s == p->mtime_s;
+    s->no_times = !s->keeps_times;
+    fs_task_fail(&p->task, s->no_times ? GW_UNSUPPORTED : GW_OK, s->no_times ? NO_TIMES : NULL);
+}
+
 static void set_answered(void *arg, const struct remote_res *res)
 {
     struct prop_op *p = arg;
-    static const char text[] = "the server keeps no times that it is given";
     if (res->err == GW_UNSUPPORTED || res->err == GW_DENIED) {
         p->task.step = NULL;
-        fs_task_fail(&p->task, GW_UNSUPPORTED, text);
+        fs_task_fail(&p->task, GW_UNSUPPORTED, NO_TIMES);
         return;
     }
     if (!read_one(p, res))
         return;
-    bool refused = p->refused != 0 || (p->status != 0 && p->status / 100 != 2);
-    fs_task_fail(&p->task, refused ? GW_UNSUPPORTED : GW_OK, refused ? text : NULL);
+    if (p->refused != 0 || (p->status != 0 && p->status / 100 != 2)) {
+        fs_task_fail(&p->task, GW_UNSUPPORTED, NO_TIMES);
+    } else if (p->access->store->keeps_times) {
+        fs_task_ok(&p->task);
+    } else {
+        p->seen = 0;
+        p->task.step = propfind(p, dav_properties(), set_looked);
+    }
 }
 
 static bool http_date(int64_t s, char out[TIME_MAX])
@@ -239,6 +259,7 @@ static struct op *dav_set(struct web_access *a, const char *path, const struct f
         return fs_fail(remote_loop(a->store->remote), GW_UNSUPPORTED,
                        "the server keeps no permissions and no such times", done, arg);
     struct prop_op *p = prop_new(a, path, log, done, arg);
+    p->mtime_s = attr->mtime_s;
     gw_buf_printf(&p->body,
                   "<?xml version=\"1.0\" encoding=\"utf-8\"?>"
                   "<propertyupdate xmlns=\"DAV:\"><set><prop><lastmodified>%lld</lastmodified>"

@@ -83,18 +83,6 @@ void web_cache_put(const struct web_view *v, const char *path, const struct fs_a
         attr_cache_put(v->access->store->cache, path, attr, since);
 }
 
-static struct op *view_opendir(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
-{
-    struct web_view *v = view_of(fs);
-    struct op *refused = web_ops_refuse_reserved(fs, path, GW_NOT_FOUND, done, arg);
-    if (refused != NULL)
-        return refused;
-    char *full = web_view_path(v, path);
-    struct op *op = v->access->store->dialect->opendir(v, full, done, arg);
-    mem_free(full);
-    return op;
-}
-
 static void view_free(struct fs *fs)
 {
     struct web_view *v = view_of(fs);
@@ -119,7 +107,7 @@ static const struct fs_type view_type = {
     .copy = web_file_copy,
     .stat = web_ops_stat,
     .setstat = web_ops_setstat,
-    .opendir = view_opendir,
+    .opendir = web_ops_opendir,
     .readdir = web_dir_read,
     .closedir = web_dir_close,
     .remove = web_ops_remove,

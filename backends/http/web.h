@@ -40,6 +40,7 @@ struct web_store {
     struct attr_cache *cache;
     bool wants_length; /* refuses a body whose length is not known */
     bool no_times;     /* keeps no time that it is given */
+    bool keeps_times;  /* it was looked at: it does */
     bool knows_ranges; /* httpfs: it has answered with one */
 };
 
@@ -63,6 +64,7 @@ struct web_view {
     char *prefix;          /* of the store: "" or "/a/b" */
     struct budget *budget; /* the session's share */
     bool read_only;
+    bool rooted; /* the folder of the prefix was seen */
     bool cached; /* the store's own credentials: its cache is for them */
     const struct log_ctx *log;
 };

@@ -13,6 +13,7 @@ struct name_op {
     struct fs_dir *dir;
     uint64_t since;
     bool folder, overwrite;
+    size_t made; /* of path: how much of it was made */
     uint32_t flags;
     struct fs_attr attr;
 };
@@ -86,12 +87,46 @@ static void end_as(struct name_op *o, const struct remote_res *res)
 
 /* ---- what is there ---- */
 
-static void looked(void *arg, const struct fs_res *res)
+static void looked(void *arg, const struct fs_res *res);
+
+static void root_made(void *arg, const struct remote_res *res);
+
+/* The next folder of the prefix, from the store's root on. */
+static void make_root(struct name_op *o)
+{
+    size_t n = o->made + 1 + strcspn(o->path + o->made + 1, "/");
+    char *folder = mem_strndup(o->path, n);
+    o->made = n;
+    o->task.step = dialect_of(o)->mkdir(o->view->access, folder, o->task.log, root_made, o);
+    mem_free(folder);
+}
+
+static void root_made(void *arg, const struct remote_res *res)
 {
     struct name_op *o = arg;
     o->task.step = NULL;
-    if (res->err == GW_OK)
-        web_cache_put(o->view, o->path, res->attr, o->since);
+    if (res->err != GW_OK && res->err != GW_EXISTS)
+        end_as(o, res);
+    else if (o->path[o->made] != '\0')
+        make_root(o);
+    else
+        o->task.step = dialect_of(o)->look(o->view->access, o->path, o->task.log, looked, o);
+}
+
+static void looked(void *arg, const struct fs_res *res)
+{
+    struct name_op *o = arg;
+    struct web_view *v = o->view;
+    o->task.step = NULL;
+    bool root = strcmp(o->path, v->prefix) == 0;
+    if (res->err == GW_NOT_FOUND && root && !v->read_only && *o->path != '\0' && o->made == 0) {
+        make_root(o);
+        return;
+    }
+    if (res->err == GW_OK) {
+        v->rooted |= root;
+        web_cache_put(v, o->path, res->attr, o->since);
+    }
     fs_task_end(&o->task, res);
 }
 
@@ -117,6 +152,39 @@ struct op *web_ops_stat(struct fs *fs, const char *path, bool follow, fs_done_fn
     struct op *op = web_ops_look((struct web_view *)fs, full, done, arg);
     mem_free(full);
     return op;
+}
+
+/* ---- listings ---- */
+
+static void dir_opened(void *arg, const struct fs_res *res)
+{
+    struct name_op *o = arg;
+    o->task.step = NULL;
+    fs_task_end(&o->task, res);
+}
+
+static void root_looked(void *arg, const struct fs_res *res)
+{
+    struct name_op *o = arg;
+    o->task.step = NULL;
+    if (res->err != GW_OK)
+        fs_task_fail(&o->task, res->err, res->text);
+    else
+        o->task.step = dialect_of(o)->opendir(o->view, o->path, dir_opened, o);
+}
+
+struct op *web_ops_opendir(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
+{
+    struct web_view *v = (struct web_view *)fs;
+    struct op *refused = web_ops_refuse_reserved(fs, path, GW_NOT_FOUND, done, arg);
+    if (refused != NULL)
+        return refused;
+    struct name_op *o = op_new(fs, path, false, done, arg);
+    if (path[1] == '\0' && *v->prefix != '\0' && !v->rooted)
+        o->task.step = web_ops_look(v, o->path, root_looked, o);
+    else
+        o->task.step = dialect_of(o)->opendir(v, o->path, dir_opened, o);
+    return &o->task.op;
 }
 
 /* ---- attributes ---- */

@@ -16,9 +16,11 @@ struct op *web_ops_rmdir(struct fs *fs, const char *path, fs_done_fn *done, void
 /* Never onto a folder: it would be replaced with all that is in it. */
 struct op *web_ops_rename(struct fs *fs, const char *from, const char *to, uint32_t flags,
                           fs_done_fn *done, void *arg);
+struct op *web_ops_opendir(struct fs *fs, const char *path, fs_done_fn *done, void *arg);
 struct op *web_ops_statvfs(struct fs *fs, const char *path, fs_done_fn *done, void *arg);
 
-/* dialect->look() through the cache; path is the store's. */
+/* dialect->look() through the cache; path is the store's. The folder of the view's prefix is made
+ * where it is not there, as on a disk. */
 struct op *web_ops_look(struct web_view *v, const char *path, fs_done_fn *done, void *arg);
 /* A path that holds a reserved name: nothing has it, nothing may get it. NULL = it holds none. */
 struct op *web_ops_refuse_reserved(struct fs *fs, const char *path, enum gw_err err,

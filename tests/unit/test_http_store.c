@@ -512,6 +512,42 @@ static void test_redirects(void **state)
     dav_stub_fail(e->stub, DAV_STUB_NONE, NULL, 0, 0, 0, NULL);
 }
 
+/* A server that says that it keeps a time, and does not. */
+static void test_times(void **state)
+{
+    struct env *e = *state;
+    static const char accepted[] =
+        LIST("<D:response><D:href>/dav/f</D:href><D:propstat><D:prop><D:lastmodified/></D:prop>"
+             "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>");
+    const struct fs_attr attr = {.set = FS_ATTR_MTIME, .mtime_s = 1000000000};
+    e->conf.setstat = WEB_SETSTAT_STRICT;
+    dav_stub_put(e->stub, "f", "text", 4);
+    dav_stub_fail(e->stub, DAV_STUB_TEXT, "PROPPATCH", 0, 1, 0, accepted);
+    assert_int_equal(sync_setstat(e->fs, "/f", true, &attr), GW_UNSUPPORTED);
+    assert_int_equal(dav_stub_requests(e->stub, "PROPPATCH"), 1);
+    e->conf.setstat = WEB_SETSTAT_IGNORE;
+    assert_int_equal(sync_setstat(e->fs, "/f", true, &attr), GW_OK);
+    assert_int_equal(dav_stub_requests(e->stub, "PROPPATCH"), 1); /* known by now */
+}
+
+/* The folder of a prefix is made when it is first used. */
+static void test_prefix(void **state)
+{
+    struct env *e = *state;
+    const struct backend_view args = {.prefix = "new/user"};
+    struct fs *fs = NULL;
+    char names[100];
+    assert_int_equal(backend_view_new(e->backend, &args, &fs), GW_OK);
+    (void)sync_list(fs, "/", 10, names, sizeof names);
+    assert_int_equal(dav_stub_requests(e->stub, "MKCOL"), 2);
+    fs_free(&fs);
+    const struct backend_view reader = {.prefix = "new/user", .read_only = true};
+    assert_int_equal(backend_view_new(e->backend, &reader, &fs), GW_OK);
+    assert_int_equal(sync_list(fs, "/", 10, names, sizeof names), GW_NOT_FOUND);
+    assert_int_equal(dav_stub_requests(e->stub, "MKCOL"), 2);
+    fs_free(&fs);
+}
+
 /* A folder is never removed or replaced with what is in it. */
 static void test_folders_are_safe(void **state)
 {
@@ -555,6 +591,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_listings, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_entries, setup, teardown),
         cmocka_unit_test_setup_teardown(test_redirects, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_times, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_prefix, setup, teardown),
         cmocka_unit_test_setup_teardown(test_folders_are_safe, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reserved, setup, teardown),
     };
