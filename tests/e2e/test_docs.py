@@ -60,3 +60,44 @@ def test_schema_and_program_refuse_the_same(change, validator, tmp_path):
     path.write_text(json.dumps(settings))
     assert not validator.is_valid(settings)
     assert run([POSTERN, "config", "--print", "--config", path]).returncode == 78
+
+
+def headings(path):
+    """The anchors that a page has, as GitHub makes them."""
+    lines = re.findall(r"^#+ (.+)$", path.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in lines}
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))],
+                         ids=lambda p: p.stem)
+def test_links_lead_somewhere(path):
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", path.read_text()):
+        there = path.parent / target if target else path
+        assert there.exists(), target
+        assert not anchor or anchor in headings(there), f"{target}#{anchor}"
+
+
+VERIFIERS = re.findall(r'^```json\n(\{ "type": "(?:http|program)".*?)^```',
+                       (ROOT / "docs/authentication.md").read_text(), re.M | re.S)
+
+
+@pytest.mark.parametrize("text", VERIFIERS, ids=range(len(VERIFIERS)))
+def test_verifier_as_shown(text, postern, monkeypatch):
+    """`check` takes it, with the files that it names replaced by some that are here."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    verifier = json.loads(text.replace("/etc/postern/our-ca.pem", "/etc/ssl/certs/ca-certificates.crt"))
+    if verifier["type"] == "program":
+        verifier["command"][0] = "/bin/true"
+    gateway = postern({"drops": {"type": "memory"}}, start=False, auth={"verifiers": [verifier]})
+    done = run([POSTERN, "check", "--config", gateway.config])
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_dialect_is_shown_and_asked_by_hand():
+    schema = SCHEMA.read_text()
+    text = (ROOT / "docs/authentication.md").read_text()
+    for dialect in ("postern", "sftpgo", "aws-transfer", "rclone", "template"):
+        assert f'"{dialect}"' in schema
+        [part] = re.findall(rf"^### `{dialect}`\n(.*?)(?=^##)", text, re.M | re.S)
+        assert "```json" in part and re.search(r"^(curl -|echo .*\|)", part, re.M), dialect
