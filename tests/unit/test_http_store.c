@@ -577,6 +577,93 @@ static void test_reserved(void **state)
     assert_int_equal(dav_stub_file(e->stub, name + 1, NULL), 1);
 }
 
+/* ---- every operation, cancelled at every step ---- */
+
+static struct op *start_stat(struct env *e, struct sync *s)
+{
+    return fs_stat(e->fs, "/f", true, sync_done, s);
+}
+
+static struct op *start_setstat(struct env *e, struct sync *s)
+{
+    static const struct fs_attr attr = {.set = FS_ATTR_MTIME, .mtime_s = 1};
+    return fs_setstat(e->fs, "/f", true, &attr, sync_done, s);
+}
+
+static struct op *start_read(struct env *e, struct sync *s)
+{
+    return fs_open(e->fs, "/big", FS_READ, NULL, sync_done, s);
+}
+
+static struct op *start_write(struct env *e, struct sync *s)
+{
+    return fs_open(e->fs, "/new", FS_WRITE | FS_CREATE | FS_TRUNC, NULL, sync_done, s);
+}
+
+static struct op *start_close(struct env *e, struct sync *s)
+{
+    struct fs_file *f = NULL;
+    assert_int_equal(sync_open(e->fs, "/f", FS_WRITE | FS_CREATE | FS_TRUNC, &f), GW_OK);
+    assert_int_equal(sync_write(f, 0, "text", 4), GW_OK);
+    return fs_close(&f, sync_done, s);
+}
+
+static struct op *start_list(struct env *e, struct sync *s)
+{
+    return fs_opendir(e->fs, "/", sync_done, s);
+}
+
+static struct op *start_remove(struct env *e, struct sync *s)
+{
+    return fs_remove(e->fs, "/f", sync_done, s);
+}
+
+static struct op *start_mkdir(struct env *e, struct sync *s)
+{
+    return fs_mkdir(e->fs, "/new", NULL, sync_done, s);
+}
+
+static struct op *start_rmdir(struct env *e, struct sync *s)
+{
+    return fs_rmdir(e->fs, "/d", sync_done, s);
+}
+
+static struct op *start_rename(struct env *e, struct sync *s)
+{
+    return fs_rename(e->fs, "/f", "/g", FS_RENAME_OVERWRITE, sync_done, s);
+}
+
+static struct op *start_space(struct env *e, struct sync *s)
+{
+    return fs_statvfs(e->fs, "/", sync_done, s);
+}
+
+static void test_cancelled(void **state)
+{
+    struct env *e = *state;
+    static struct op *(*const starts[])(struct env * e, struct sync * s) = {
+        start_stat,   start_setstat, start_read,  start_write,  start_close, start_list,
+        start_remove, start_mkdir,   start_rmdir, start_rename, start_space,
+    };
+    dav_stub_put(e->stub, "big", e->big, BIG_SIZE);
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+        bool ended = false;
+        for (unsigned turns = 0; !ended; turns++) {
+            struct sync s = {0};
+            assert_true(turns < 10000);
+            dav_stub_put(e->stub, "f", "old", 3);
+            s.op = starts[i](e, &s);
+            for (unsigned k = 0; k < turns && !s.done; k++)
+                loop_turn(e->loop);
+            ended = s.done;
+            op_cancel(&s.op);
+            assert_int_equal(s.done, ended);
+            fs_abort(&s.file);
+            fs_closedir(&s.dir);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -595,6 +682,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_prefix, setup, teardown),
         cmocka_unit_test_setup_teardown(test_folders_are_safe, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reserved, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cancelled, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
