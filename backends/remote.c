@@ -531,6 +531,12 @@ struct fs_res remote_fs_res(const struct remote_res *res)
     return (struct fs_res){.err = res->err, .text = res->text};
 }
 
+void remote_end_task(struct fs_task *t, const struct remote_res *res)
+{
+    const struct fs_res out = remote_fs_res(res);
+    fs_task_end(t, &out);
+}
+
 void remote_tidy(const char *from, char *to, size_t cap)
 {
     size_t n = 0;

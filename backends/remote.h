@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "backends/fs.h"
+#include "backends/fs_task.h"
 #include "gateway/base/buf.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
@@ -152,6 +152,8 @@ struct op *remote_start(struct remote *r, const struct remote_req *req, remote_d
 void remote_resume(struct op *op);
 
 struct loop *remote_loop(const struct remote *r);
+/* Ends a task with res's err and text; GW_OK as well. */
+void remote_end_task(struct fs_task *t, const struct remote_res *res);
 /* An fs_res with res's err and text. */
 struct fs_res remote_fs_res(const struct remote_res *res);
 /* Copies what is printable and no delimiter of ours: for what goes to clients and logs. */

@@ -80,11 +80,6 @@ static struct op *refuse_change(struct fs *fs, const char *path, fs_done_fn *don
     return web_ops_refuse_reserved(fs, path, GW_DENIED, done, arg);
 }
 
-static void end_as(struct name_op *o, const struct remote_res *res)
-{
-    fs_task_fail(&o->task, res->err, res->text);
-}
-
 /* ---- what is there ---- */
 
 static void looked(void *arg, const struct fs_res *res);
@@ -106,7 +101,7 @@ static void root_made(void *arg, const struct remote_res *res)
     struct name_op *o = arg;
     o->task.step = NULL;
     if (res->err != GW_OK && res->err != GW_EXISTS)
-        end_as(o, res);
+        remote_end_task(&o->task, res);
     else if (o->path[o->made] != '\0')
         make_root(o);
     else
@@ -250,7 +245,7 @@ static void removed(void *arg, const struct remote_res *res)
     if (res->err == GW_NOT_FOUND && res->maybe_done)
         fs_task_ok(&o->task);
     else
-        end_as(o, res);
+        remote_end_task(&o->task, res);
 }
 
 static void remove_looked(void *arg, const struct fs_res *res)
@@ -294,7 +289,7 @@ static void made(void *arg, const struct remote_res *res)
     if (res->err == GW_EXISTS && res->maybe_done) /* by our first attempt, it seems */
         o->task.step = dialect_of(o)->look(o->view->access, o->path, o->task.log, made_looked, o);
     else
-        end_as(o, res);
+        remote_end_task(&o->task, res);
 }
 
 struct op *web_ops_mkdir(struct fs *fs, const char *path, const struct fs_attr *attr,
@@ -368,7 +363,7 @@ static void moved(void *arg, const struct remote_res *res)
     if (res->err == GW_NOT_FOUND && res->maybe_done) /* by our first attempt, it seems */
         o->task.step = dialect_of(o)->look(o->view->access, o->to, o->task.log, moved_looked, o);
     else
-        end_as(o, res);
+        remote_end_task(&o->task, res);
 }
 
 static void rename_to_looked(void *arg, const struct fs_res *res)

@@ -9,6 +9,7 @@
 #define BACKENDS_S3_S3_H
 
 #include "backends/backends.h"
+#include "backends/fs_task.h"
 #include "backends/s3/s3_client.h"
 #include "gateway/base/list.h"
 
@@ -92,6 +93,11 @@ extern const struct backend_kind s3_kind;
 
 struct s3_store *s3_store_ref(struct s3_store *s);
 void s3_store_unref(struct s3_store **sp);
+/* That a task runs on. */
+static inline struct s3_store *s3_store_of(const struct fs_task *t)
+{
+    return (struct s3_store *)t->backend;
+}
 
 /*
  * The key of `path`. `key` has S3_KEY_MAX + 2 bytes: room for a marker's slash and the NUL.

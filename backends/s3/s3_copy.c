@@ -9,7 +9,6 @@
 #include "backends/s3/s3_initiate.h"
 #include "backends/s3/s3_journal.h"
 #include "backends/s3/s3_meta.h"
-#include "backends/s3/s3_task.h"
 #include "backends/s3/s3_xml.h"
 #include "gateway/base/mem.h"
 
@@ -28,7 +27,7 @@ struct part {
 };
 
 struct copy {
-    struct s3_task task;
+    struct fs_task task;
     struct s3_copy_args args;
     char *from, *to, *etag; /* etag: of the source, with its quotes; NULL until known */
     uint64_t size;
@@ -48,7 +47,7 @@ struct copy {
 static void abandon_upload(struct copy *c)
 {
     if (c->upload_id != NULL)
-        (void)s3_abort_start(c->task.store, c->to, c->upload_id, NULL, NULL);
+        (void)s3_abort_start(s3_store_of(&c->task), c->to, c->upload_id, NULL, NULL);
     mem_free(c->upload_id);
     c->upload_id = NULL;
 }
@@ -63,7 +62,7 @@ static void free_etags(struct copy *c)
 
 static void look_at_source(struct copy *c);
 
-static void copy_release(struct s3_task *t)
+static void copy_release(struct fs_task *t)
 {
     struct copy *c = (struct copy *)t;
     for (size_t i = 0; i < PARTS_AT_ONCE; i++)
@@ -84,8 +83,8 @@ static void fail(struct copy *c, enum gw_err err, const char *text)
         snprintf(kept, sizeof kept, "%s", text);
     for (size_t i = 0; i < PARTS_AT_ONCE; i++)
         op_cancel(&c->parts[i].request);
-    attr_cache_forget(c->task.store->cache, c->to);
-    s3_task_fail(&c->task, err, kept[0] != '\0' ? kept : NULL);
+    attr_cache_forget(s3_store_of(&c->task)->cache, c->to);
+    fs_task_fail(&c->task, err, kept[0] != '\0' ? kept : NULL);
 }
 
 /* ---- the headers ---- */
@@ -140,7 +139,7 @@ static bool build_headers(struct copy *c, bool metadata, struct headers *h)
     *h = (struct headers){0};
     gw_buf_init(&h->conf, 64u << 10);
     gw_buf_init(&h->source, 16u << 10);
-    size_t n = s3_write_headers(c->task.store->conf, &h->conf, at);
+    size_t n = s3_write_headers(s3_store_of(&c->task)->conf, &h->conf, at);
     bool class = false;
     for (size_t i = 0; i < n; i++) {
         const char *line = (const char *)h->conf.data + at[i];
@@ -153,7 +152,7 @@ static bool build_headers(struct copy *c, bool metadata, struct headers *h)
         if (!class || strncasecmp(line, "x-amz-storage-class:", 20) != 0)
             h->v[h->n++] = line;
     gw_buf_put_text(&h->source, "x-amz-copy-source: ");
-    s3_client_copy_source(c->task.store->client, c->from, &h->source);
+    s3_client_copy_source(s3_store_of(&c->task)->client, c->from, &h->source);
     gw_buf_put_u8(&h->source, 0);
     return h->conf.failed == GW_OK && h->source.failed == GW_OK;
 }
@@ -170,7 +169,7 @@ static void verified(void *arg, const struct remote_res *res)
 {
     struct copy *c = arg;
     c->task.step = NULL;
-    attr_cache_forget(c->task.store->cache, c->to);
+    attr_cache_forget(s3_store_of(&c->task)->cache, c->to);
     if (res->err != GW_OK) {
         fail(c, res->err == GW_NOT_FOUND ? GW_UPSTREAM : res->err,
              res->err == GW_NOT_FOUND ? "S3 lost the copy" : res->text);
@@ -180,19 +179,19 @@ static void verified(void *arg, const struct remote_res *res)
         fail(c, GW_UPSTREAM, "the copy in S3 has another size");
         return;
     }
-    s3_task_end(&c->task, &(struct fs_res){.attr = &c->attr, .bytes = c->size});
+    fs_task_end(&c->task, &(struct fs_res){.attr = &c->attr, .bytes = c->size});
 }
 
 static void verify(struct copy *c)
 {
     if (c->args.no_verify) {
-        attr_cache_forget(c->task.store->cache, c->to);
+        attr_cache_forget(s3_store_of(&c->task)->cache, c->to);
         remote_meta_attr_file(c->size, 0, &c->attr);
-        s3_task_end(&c->task, &(struct fs_res){.attr = &c->attr, .bytes = c->size});
+        fs_task_end(&c->task, &(struct fs_res){.attr = &c->attr, .bytes = c->size});
         return;
     }
     const struct s3_req req = {.method = "HEAD", .key = c->to, .log = c->task.log};
-    c->task.step = s3_client_start(c->task.store->client, &req, verified, c);
+    c->task.step = s3_client_start(s3_store_of(&c->task)->client, &req, verified, c);
 }
 
 /*
@@ -258,7 +257,7 @@ static void copy_whole(struct copy *c)
                                .stall_ms = COPY_STALL_MS,
                                .flags = REMOTE_ERROR_IN_200,
                                .log = c->task.log};
-    c->task.step = s3_client_start(c->task.store->client, &req, copied, c);
+    c->task.step = s3_client_start(s3_store_of(&c->task)->client, &req, copied, c);
     mem_free(match);
     headers_free(&h);
 }
@@ -274,7 +273,7 @@ static void completed(void *arg, const struct remote_res *res)
         fail(c, res->err, res->text);
         return;
     }
-    s3_journal_remove(c->task.store, c->to, c->upload_id);
+    s3_journal_remove(s3_store_of(&c->task), c->to, c->upload_id);
     mem_free(c->upload_id);
     c->upload_id = NULL;
     verify(c);
@@ -310,7 +309,7 @@ static void complete(struct copy *c)
                                .stall_ms = COPY_STALL_MS,
                                .flags = REMOTE_ERROR_IN_200,
                                .log = c->task.log};
-    c->task.step = s3_client_start(c->task.store->client, &req, completed, c);
+    c->task.step = s3_client_start(s3_store_of(&c->task)->client, &req, completed, c);
 }
 
 static void part_next(struct part *p);
@@ -359,7 +358,7 @@ static void part_next(struct part *p)
     struct gw_buf source;
     gw_buf_init(&source, 16u << 10);
     gw_buf_put_text(&source, "x-amz-copy-source: ");
-    s3_client_copy_source(c->task.store->client, c->from, &source);
+    s3_client_copy_source(s3_store_of(&c->task)->client, c->from, &source);
     const char *const headers[] = {range, gw_buf_cstr(&source), match};
     const struct s3_param query[] = {{"partNumber", number}, {"uploadId", c->upload_id}};
     const struct s3_req req = {.method = "PUT",
@@ -371,7 +370,7 @@ static void part_next(struct part *p)
                                .stall_ms = COPY_STALL_MS,
                                .flags = REMOTE_ERROR_IN_200,
                                .log = c->task.log};
-    p->request = s3_client_start(c->task.store->client, &req, part_done, p);
+    p->request = s3_client_start(s3_store_of(&c->task)->client, &req, part_done, p);
     mem_free(range);
     mem_free(match);
     gw_buf_free(&source);
@@ -395,7 +394,7 @@ static void initiated(void *arg, enum gw_err err, const char *text, const char *
 
 static void copy_in_parts(struct copy *c)
 {
-    uint64_t limit = (uint64_t)c->task.store->conf->copy_part_mb * MIB;
+    uint64_t limit = (uint64_t)s3_store_of(&c->task)->conf->copy_part_mb * MIB;
     uint64_t least = (c->size + PARTS_MAX - 1) / PARTS_MAX;
     c->part_bytes = limit < PART_PREFERRED ? limit : PART_PREFERRED;
     if (c->part_bytes < least)
@@ -407,7 +406,7 @@ static void copy_in_parts(struct copy *c)
         fail(c, GW_NO_MEMORY, NULL);
         return;
     }
-    c->task.step = s3_initiate_start(c->task.store, c->to, h.v, h.n, initiated, c);
+    c->task.step = s3_initiate_start(s3_store_of(&c->task), c->to, h.v, h.n, initiated, c);
     headers_free(&h);
 }
 
@@ -415,8 +414,8 @@ static void copy_in_parts(struct copy *c)
 
 static void copy_now(struct copy *c)
 {
-    attr_cache_forget(c->task.store->cache, c->to);
-    if (c->size <= (uint64_t)c->task.store->conf->copy_part_mb * MIB)
+    attr_cache_forget(s3_store_of(&c->task)->cache, c->to);
+    if (c->size <= (uint64_t)s3_store_of(&c->task)->conf->copy_part_mb * MIB)
         copy_whole(c);
     else
         copy_in_parts(c);
@@ -465,19 +464,19 @@ static void source_seen(void *arg, const struct remote_res *res)
         return;
     }
     const struct s3_req req = {.method = "HEAD", .key = c->to, .log = c->task.log};
-    c->task.step = s3_client_start(c->task.store->client, &req, target_seen, c);
+    c->task.step = s3_client_start(s3_store_of(&c->task)->client, &req, target_seen, c);
 }
 
 static void look_at_source(struct copy *c)
 {
     const struct s3_req req = {.method = "HEAD", .key = c->from, .log = c->task.log};
-    c->task.step = s3_client_start(c->task.store->client, &req, source_seen, c);
+    c->task.step = s3_client_start(s3_store_of(&c->task)->client, &req, source_seen, c);
 }
 
 struct op *s3_copy_start(struct s3_store *s, const struct s3_copy_args *args, fs_done_fn *done,
                          void *arg)
 {
-    struct copy *c = s3_task_new(sizeof *c, s, args->log, done, arg);
+    struct copy *c = fs_task_new(sizeof *c, &s->base, args->log, done, arg);
     c->task.release = copy_release;
     c->args = *args;
     c->from = mem_strdup(args->from);

@@ -8,7 +8,6 @@
 #include "backends/s3/s3_look.h"
 #include "backends/s3/s3_meta.h"
 #include "backends/s3/s3_page.h"
-#include "backends/s3/s3_task.h"
 #include "gateway/base/mem.h"
 
 #define BATCH_MAX 1000u
@@ -40,7 +39,7 @@ struct s3_dir {
 
 /* An open or a read. */
 struct dir_task {
-    struct s3_task task;
+    struct fs_task task;
     struct s3_dir *dir;
     size_t want;
     bool opens; /* owns dir until it is given */
@@ -74,7 +73,7 @@ static void dir_free(struct s3_dir *d)
     mem_free(d);
 }
 
-static void task_release(struct s3_task *t)
+static void task_release(struct fs_task *t)
 {
     struct dir_task *r = (struct dir_task *)t;
     if (r->dir != NULL && r->dir->waiting == r)
@@ -85,7 +84,7 @@ static void task_release(struct s3_task *t)
 
 static struct dir_task *task_new(struct s3_dir *d, size_t want, fs_done_fn *done, void *arg)
 {
-    struct dir_task *r = s3_task_new(sizeof *r, d->view->store, d->view->log, done, arg);
+    struct dir_task *r = fs_task_new(sizeof *r, &d->view->store->base, d->view->log, done, arg);
     r->task.release = task_release;
     r->dir = d;
     r->want = want == 0 ? 1 : want < BATCH_MAX ? want : BATCH_MAX;
@@ -191,7 +190,7 @@ static void hand_out(struct dir_task *r)
     struct fs_res res = {.entries = entries, .nentries = n};
     d->waiting = NULL;
     r->dir = NULL; /* done may close it */
-    s3_task_end(&r->task, &res);
+    fs_task_end(&r->task, &res);
     mem_free(entries);
 }
 
@@ -208,7 +207,7 @@ static void read_on(struct dir_task *r)
         memcpy(text, d->text, sizeof text);
         give_back(d);
         r->dir = NULL;
-        s3_task_fail(&r->task, err, err != GW_EOF && text[0] != '\0' ? text : NULL);
+        fs_task_fail(&r->task, err, err != GW_EOF && text[0] != '\0' ? text : NULL);
     } else {
         d->waiting = r;
     }
@@ -241,7 +240,7 @@ static void opened(struct dir_task *r)
     struct s3_dir *d = r->dir;
     d->waiting = NULL;
     r->dir = NULL;
-    s3_task_end(&r->task, &(struct fs_res){.dir = &d->base});
+    fs_task_end(&r->task, &(struct fs_res){.dir = &d->base});
 }
 
 static void open_looked(void *arg, const struct s3_look_res *res)
@@ -251,9 +250,9 @@ static void open_looked(void *arg, const struct s3_look_res *res)
     if (res->err == GW_OK && res->kind == FS_KIND_DIR) /* made in this moment */
         opened(r);
     else if (res->err == GW_OK)
-        s3_task_fail(&r->task, res->kind == FS_KIND_REG ? GW_NOT_DIR : GW_NOT_FOUND, NULL);
+        fs_task_fail(&r->task, res->kind == FS_KIND_REG ? GW_NOT_DIR : GW_NOT_FOUND, NULL);
     else
-        s3_task_fail(&r->task, res->err, res->text);
+        fs_task_fail(&r->task, res->err, res->text);
 }
 
 /* The first page with a name tells whether there is such a folder: a store may send empty ones
@@ -262,7 +261,7 @@ static void open_on(struct dir_task *r)
 {
     struct s3_dir *d = r->dir;
     if (d->err != GW_OK) {
-        s3_task_fail(&r->task, d->err, d->text[0] != '\0' ? d->text : NULL);
+        fs_task_fail(&r->task, d->err, d->text[0] != '\0' ? d->text : NULL);
     } else if (d->next.any || strcmp(d->key, d->prefix) == 0) {
         opened(r);
     } else if (d->more) {

@@ -2,7 +2,6 @@
 
 #include "backends/s3/s3_read.h"
 #include "backends/s3/s3_stat.h"
-#include "backends/s3/s3_task.h"
 #include "backends/s3/s3_write.h"
 
 static struct s3_file *of(struct fs_file *f)
@@ -62,9 +61,9 @@ struct op *s3_file_write(struct fs_file *f, uint64_t off, struct gw_span data, f
 
 static void fsync_nothing(void *arg)
 {
-    struct s3_task *t = arg;
+    struct fs_task *t = arg;
     t->step = NULL;
-    s3_task_ok(t);
+    fs_task_ok(t);
 }
 
 struct op *s3_file_fsync(struct fs_file *f, fs_done_fn *done, void *arg)
@@ -72,7 +71,7 @@ struct op *s3_file_fsync(struct fs_file *f, fs_done_fn *done, void *arg)
     if (!reads(f))
         return s3_write_fsync(of(f), done, arg);
     const struct s3_view *v = of(f)->view;
-    struct s3_task *t = s3_task_new(sizeof *t, v->store, v->log, done, arg);
+    struct fs_task *t = fs_task_new(sizeof *t, &v->store->base, v->log, done, arg);
     t->step = loop_defer(f->fs->loop, fsync_nothing, t);
     return &t->op;
 }
@@ -104,7 +103,7 @@ void s3_file_abort(struct fs_file *f)
 }
 
 struct copied {
-    struct s3_task task;
+    struct fs_task task;
     uint64_t bytes;
 };
 
@@ -112,7 +111,7 @@ static void copy_noted(void *arg)
 {
     struct copied *c = arg;
     c->task.step = NULL;
-    s3_task_end(&c->task, &(struct fs_res){.bytes = c->bytes});
+    fs_task_end(&c->task, &(struct fs_res){.bytes = c->bytes});
 }
 
 /* A whole file only: the server copies it when `to` is closed, which is when it may appear. */
@@ -129,7 +128,7 @@ struct op *s3_file_copy(struct fs_file *from, uint64_t off, uint64_t len, struct
     if (err != GW_OK)
         return fs_fail(from->fs->loop, err, whole, done, arg);
     const struct s3_view *v = of(from)->view;
-    struct copied *c = s3_task_new(sizeof *c, v->store, v->log, done, arg);
+    struct copied *c = fs_task_new(sizeof *c, &v->store->base, v->log, done, arg);
     c->bytes = size;
     c->task.step = loop_defer(from->fs->loop, copy_noted, c);
     return &c->task.op;

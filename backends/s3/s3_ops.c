@@ -5,11 +5,10 @@
 #include "backends/attr_cache.h"
 #include "backends/s3/s3_look.h"
 #include "backends/s3/s3_marker.h"
-#include "backends/s3/s3_task.h"
 #include "gateway/base/mem.h"
 
 struct ops_task {
-    struct s3_task task;
+    struct fs_task task;
     struct s3_view *view;
     char key[S3_KEY_MAX + 2]; /* as s3_view_key() gives it; of a folder then its prefix */
 };
@@ -26,7 +25,7 @@ static struct ops_task *ops_new(struct s3_view *v, const char *path, fs_done_fn 
         *failed = fs_fail(v->fs.loop, err != GW_OK ? err : GW_DENIED, NULL, done, arg);
         return NULL;
     }
-    struct ops_task *o = s3_task_new(sizeof *o, v->store, v->log, done, arg);
+    struct ops_task *o = fs_task_new(sizeof *o, &v->store->base, v->log, done, arg);
     o->view = v;
     memcpy(o->key, key, sizeof key);
     return o;
@@ -38,10 +37,10 @@ static void forget(struct ops_task *o)
     size_t n = strlen(o->key);
     if (o->key[n - 1] == '/') {
         char *folder = mem_strndup(o->key, n - 1);
-        attr_cache_forget(o->task.store->cache, folder);
+        attr_cache_forget(s3_store_of(&o->task)->cache, folder);
         mem_free(folder);
     } else {
-        attr_cache_forget(o->task.store->cache, o->key);
+        attr_cache_forget(s3_store_of(&o->task)->cache, o->key);
     }
 }
 
@@ -49,14 +48,14 @@ static void delete_key(struct ops_task *o)
 {
     const struct s3_req req = {.method = "DELETE", .key = o->key, .log = o->task.log};
     forget(o);
-    o->task.step = s3_client_start(o->task.store->client, &req, deleted, o);
+    o->task.step = s3_client_start(s3_store_of(&o->task)->client, &req, deleted, o);
 }
 
 static void parent_kept(void *arg)
 {
     struct ops_task *o = arg;
     o->task.step = NULL;
-    s3_task_ok(&o->task);
+    fs_task_ok(&o->task);
 }
 
 static void deleted(void *arg, const struct remote_res *res)
@@ -65,12 +64,12 @@ static void deleted(void *arg, const struct remote_res *res)
     o->task.step = NULL;
     forget(o);
     if (res->err != GW_OK) {
-        s3_task_end_res(&o->task, res);
+        remote_end_task(&o->task, res);
         return;
     }
     o->task.step = s3_marker_keep_parent(o->view, o->key, parent_kept, o);
     if (o->task.step == NULL)
-        s3_task_ok(&o->task);
+        fs_task_ok(&o->task);
 }
 
 /* True: the look failed or found nothing, and the task has ended. */
@@ -78,7 +77,7 @@ static bool nothing_there(struct ops_task *o, const struct s3_look_res *res)
 {
     if (res->err == GW_OK && res->kind != FS_KIND_UNKNOWN)
         return false;
-    s3_task_fail(&o->task, res->err != GW_OK ? res->err : GW_NOT_FOUND, res->text);
+    fs_task_fail(&o->task, res->err != GW_OK ? res->err : GW_NOT_FOUND, res->text);
     return true;
 }
 
@@ -89,7 +88,7 @@ static void remove_looked(void *arg, const struct s3_look_res *res)
     if (nothing_there(o, res))
         return;
     if (res->kind == FS_KIND_DIR)
-        s3_task_fail(&o->task, GW_IS_DIR, NULL);
+        fs_task_fail(&o->task, GW_IS_DIR, NULL);
     else
         delete_key(o);
 }
@@ -111,9 +110,9 @@ static void rmdir_looked(void *arg, const struct s3_look_res *res)
     if (nothing_there(o, res))
         return;
     if (res->kind != FS_KIND_DIR) {
-        s3_task_fail(&o->task, GW_NOT_DIR, NULL);
+        fs_task_fail(&o->task, GW_NOT_DIR, NULL);
     } else if (res->filled || s3_look_prefix(o->key, o->key) != GW_OK) {
-        s3_task_fail(&o->task, GW_NOT_EMPTY, NULL);
+        fs_task_fail(&o->task, GW_NOT_EMPTY, NULL);
     } else {
         delete_key(o);
     }
@@ -134,7 +133,7 @@ static void mkdir_put(void *arg, const struct remote_res *res)
     struct ops_task *o = arg;
     o->task.step = NULL;
     forget(o);
-    s3_task_end_res(&o->task, res);
+    remote_end_task(&o->task, res);
 }
 
 static void mkdir_looked(void *arg, const struct s3_look_res *res)
@@ -142,19 +141,19 @@ static void mkdir_looked(void *arg, const struct s3_look_res *res)
     struct ops_task *o = arg;
     o->task.step = NULL;
     if (res->err != GW_OK || res->kind != FS_KIND_UNKNOWN) {
-        s3_task_fail(&o->task, res->err != GW_OK ? res->err : GW_EXISTS, res->text);
+        fs_task_fail(&o->task, res->err != GW_OK ? res->err : GW_EXISTS, res->text);
         return;
     }
-    if (!o->task.store->conf->directory_markers) {
-        s3_task_ok(&o->task);
+    if (!s3_store_of(&o->task)->conf->directory_markers) {
+        fs_task_ok(&o->task);
         return;
     }
     if (s3_look_prefix(o->key, o->key) != GW_OK) {
-        s3_task_fail(&o->task, GW_BAD_NAME, "the name is too long for a folder in S3");
+        fs_task_fail(&o->task, GW_BAD_NAME, "the name is too long for a folder in S3");
         return;
     }
     forget(o);
-    o->task.step = s3_marker_put(o->task.store, o->key, o->task.log, mkdir_put, o);
+    o->task.step = s3_marker_put(s3_store_of(&o->task), o->key, o->task.log, mkdir_put, o);
 }
 
 struct op *s3_ops_mkdir(struct s3_view *v, const char *path, fs_done_fn *done, void *arg)

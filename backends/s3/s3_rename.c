@@ -7,12 +7,11 @@
 #include "backends/s3/s3_copy.h"
 #include "backends/s3/s3_look.h"
 #include "backends/s3/s3_marker.h"
-#include "backends/s3/s3_task.h"
 #include "backends/s3/s3_tree.h"
 #include "gateway/base/mem.h"
 
 struct rename {
-    struct s3_task task;
+    struct fs_task task;
     struct s3_view *view;
     struct op *look[2];
     struct seen {
@@ -26,20 +25,20 @@ struct rename {
     char from_prefix[S3_KEY_MAX + 2], to_prefix[S3_KEY_MAX + 2];
 };
 
-static void rename_release(struct s3_task *t)
+static void rename_release(struct fs_task *t)
 {
     struct rename *r = (struct rename *)t;
     op_cancel(&r->look[0]);
     op_cancel(&r->look[1]);
-    attr_cache_forget(t->store->cache, r->from_key);
-    attr_cache_forget(t->store->cache, r->to_key);
+    attr_cache_forget(s3_store_of(t)->cache, r->from_key);
+    attr_cache_forget(s3_store_of(t)->cache, r->to_key);
 }
 
 static void parent_kept(void *arg)
 {
     struct rename *r = arg;
     r->task.step = NULL;
-    s3_task_ok(&r->task);
+    fs_task_ok(&r->task);
 }
 
 static size_t parent_len(const char *key)
@@ -55,7 +54,7 @@ static void moved(struct rename *r)
     bool same = n == parent_len(r->to_key) && strncmp(r->from_key, r->to_key, n) == 0;
     r->task.step = same ? NULL : s3_marker_keep_parent(r->view, r->from_key, parent_kept, r);
     if (r->task.step == NULL)
-        s3_task_ok(&r->task);
+        fs_task_ok(&r->task);
 }
 
 /* ---- a file ---- */
@@ -71,7 +70,7 @@ static void file_deleted(void *arg, const struct remote_res *res)
     char text[FS_TEXT_MAX];
     snprintf(text, sizeof text, "copied, but the old name could not be deleted: %s",
              res->text != NULL ? res->text : gw_err_text(res->err));
-    s3_task_fail(&r->task, res->err, text);
+    fs_task_fail(&r->task, res->err, text);
 }
 
 static void file_copied(void *arg, const struct fs_res *res)
@@ -79,25 +78,25 @@ static void file_copied(void *arg, const struct fs_res *res)
     struct rename *r = arg;
     r->task.step = NULL;
     if (res->err != GW_OK) {
-        s3_task_fail(&r->task, res->err, res->text);
+        fs_task_fail(&r->task, res->err, res->text);
         return;
     }
     const struct s3_req req = {.method = "DELETE", .key = r->from_key, .log = r->task.log};
-    r->task.step = s3_client_start(r->task.store->client, &req, file_deleted, r);
+    r->task.step = s3_client_start(s3_store_of(&r->task)->client, &req, file_deleted, r);
 }
 
 static void move_file(struct rename *r)
 {
     if (r->to.kind == FS_KIND_DIR) {
-        s3_task_fail(&r->task, r->overwrite ? GW_IS_DIR : GW_EXISTS, NULL);
+        fs_task_fail(&r->task, r->overwrite ? GW_IS_DIR : GW_EXISTS, NULL);
         return;
     }
     if (r->to.kind == FS_KIND_REG && !r->overwrite) {
-        s3_task_fail(&r->task, GW_EXISTS, NULL);
+        fs_task_fail(&r->task, GW_EXISTS, NULL);
         return;
     }
     const struct s3_copy_args args = {.from = r->from_key, .to = r->to_key, .log = r->task.log};
-    r->task.step = s3_copy_start(r->task.store, &args, file_copied, r);
+    r->task.step = s3_copy_start(s3_store_of(&r->task), &args, file_copied, r);
 }
 
 /* ---- a folder ---- */
@@ -111,36 +110,36 @@ static void tree_moved(void *arg, const struct fs_res *res)
         return;
     }
     enum gw_err err = res->err == GW_EXISTS && r->overwrite ? GW_NOT_EMPTY : res->err;
-    s3_task_fail(&r->task, err, res->text);
+    fs_task_fail(&r->task, err, res->text);
 }
 
 static void move_folder(struct rename *r)
 {
     if (r->to.kind == FS_KIND_REG) {
-        s3_task_fail(&r->task, r->overwrite ? GW_NOT_DIR : GW_EXISTS, NULL);
+        fs_task_fail(&r->task, r->overwrite ? GW_NOT_DIR : GW_EXISTS, NULL);
         return;
     }
     if (r->to.kind == FS_KIND_DIR && !r->to.filled && !r->overwrite) {
-        s3_task_fail(&r->task, GW_EXISTS, NULL);
+        fs_task_fail(&r->task, GW_EXISTS, NULL);
         return;
     }
     if (s3_look_prefix(r->from_key, r->from_prefix) != GW_OK ||
         s3_look_prefix(r->to_key, r->to_prefix) != GW_OK) {
-        s3_task_fail(&r->task, GW_BAD_NAME, "the name is too long for a folder in S3");
+        fs_task_fail(&r->task, GW_BAD_NAME, "the name is too long for a folder in S3");
         return;
     }
     /* Into itself, or onto a folder that holds it. */
     if (strncmp(r->to_prefix, r->from_prefix, strlen(r->from_prefix)) == 0) {
-        s3_task_fail(&r->task, GW_BAD_ARG, "a folder cannot be moved into itself");
+        fs_task_fail(&r->task, GW_BAD_ARG, "a folder cannot be moved into itself");
         return;
     }
     if (strncmp(r->from_prefix, r->to_prefix, strlen(r->to_prefix)) == 0) {
-        s3_task_fail(&r->task, r->overwrite ? GW_NOT_EMPTY : GW_EXISTS, NULL);
+        fs_task_fail(&r->task, r->overwrite ? GW_NOT_EMPTY : GW_EXISTS, NULL);
         return;
     }
     const struct s3_tree_args args = {
         .from = r->from_prefix, .to = r->to_prefix, .filled = r->to.filled, .log = r->task.log};
-    r->task.step = s3_tree_move(r->task.store, &args, tree_moved, r);
+    r->task.step = s3_tree_move(s3_store_of(&r->task), &args, tree_moved, r);
 }
 
 /* ---- the beginning ---- */
@@ -151,11 +150,11 @@ static void decide(struct rename *r)
         return;
     const struct seen *bad = r->from.err != GW_OK ? &r->from : &r->to;
     if (bad->err != GW_OK)
-        s3_task_fail(&r->task, bad->err, bad->text[0] != '\0' ? bad->text : NULL);
+        fs_task_fail(&r->task, bad->err, bad->text[0] != '\0' ? bad->text : NULL);
     else if (r->from.kind == FS_KIND_UNKNOWN)
-        s3_task_fail(&r->task, GW_NOT_FOUND, NULL);
+        fs_task_fail(&r->task, GW_NOT_FOUND, NULL);
     else if (strcmp(r->from_key, r->to_key) == 0)
-        s3_task_fail(&r->task, r->overwrite ? GW_OK : GW_EXISTS, NULL);
+        fs_task_fail(&r->task, r->overwrite ? GW_OK : GW_EXISTS, NULL);
     else if (r->from.kind == FS_KIND_REG)
         move_file(r);
     else
@@ -198,7 +197,7 @@ struct op *s3_rename_start(struct s3_view *v, const char *from, const char *to, 
         return fs_fail(v->fs.loop, GW_NOT_FOUND, NULL, done, arg);
     if (s3_view_key(v, to, to_key) != GW_OK)
         return fs_fail(v->fs.loop, GW_BAD_NAME, "the name is too long for S3", done, arg);
-    struct rename *r = s3_task_new(sizeof *r, v->store, v->log, done, arg);
+    struct rename *r = fs_task_new(sizeof *r, &v->store->base, v->log, done, arg);
     r->task.release = rename_release;
     r->view = v;
     r->overwrite = flags & FS_RENAME_OVERWRITE;

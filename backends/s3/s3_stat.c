@@ -6,24 +6,23 @@
 #include "backends/s3/s3_copy.h"
 #include "backends/s3/s3_look.h"
 #include "backends/s3/s3_meta.h"
-#include "backends/s3/s3_task.h"
 #include "gateway/base/mem.h"
 
 struct stat_task {
-    struct s3_task task;
+    struct fs_task task;
     char *key;
     uint64_t since;
     struct fs_attr attr; /* found in the cache; or what is to be set */
 };
 
-static void stat_release(struct s3_task *t)
+static void stat_release(struct fs_task *t)
 {
     mem_free(((struct stat_task *)t)->key);
 }
 
 static struct stat_task *stat_new(struct s3_view *v, const char *key, fs_done_fn *done, void *arg)
 {
-    struct stat_task *s = s3_task_new(sizeof *s, v->store, v->log, done, arg);
+    struct stat_task *s = fs_task_new(sizeof *s, &v->store->base, v->log, done, arg);
     s->task.release = stat_release;
     s->key = mem_strdup(key);
     s->since = attr_cache_now();
@@ -34,7 +33,7 @@ static void stat_known(void *arg)
 {
     struct stat_task *s = arg;
     s->task.step = NULL;
-    s3_task_end(&s->task, &(struct fs_res){.attr = &s->attr});
+    fs_task_end(&s->task, &(struct fs_res){.attr = &s->attr});
 }
 
 static void stat_looked(void *arg, const struct s3_look_res *res)
@@ -42,11 +41,11 @@ static void stat_looked(void *arg, const struct s3_look_res *res)
     struct stat_task *s = arg;
     s->task.step = NULL;
     if (res->err == GW_OK && res->kind != FS_KIND_UNKNOWN)
-        attr_cache_put(s->task.store->cache, s->key, &res->attr, s->since);
+        attr_cache_put(s3_store_of(&s->task)->cache, s->key, &res->attr, s->since);
     enum gw_err err = res->err;
     if (err == GW_OK && res->kind == FS_KIND_UNKNOWN)
         err = GW_NOT_FOUND;
-    s3_task_end(&s->task, &(struct fs_res){.err = err, .text = res->text, .attr = &res->attr});
+    fs_task_end(&s->task, &(struct fs_res){.err = err, .text = res->text, .attr = &res->attr});
 }
 
 struct op *s3_stat_start(struct s3_view *v, const char *path, fs_done_fn *done, void *arg)
@@ -71,8 +70,8 @@ static void set_copied(void *arg, const struct fs_res *res)
 {
     struct stat_task *s = arg;
     s->task.step = NULL;
-    attr_cache_forget(s->task.store->cache, s->key);
-    s3_task_end(&s->task, res);
+    attr_cache_forget(s3_store_of(&s->task)->cache, s->key);
+    fs_task_end(&s->task, res);
 }
 
 static bool same_mtime(const struct fs_attr *a, const struct fs_attr *b)
@@ -85,26 +84,26 @@ static void set_looked(void *arg, const struct s3_look_res *res)
     struct stat_task *s = arg;
     s->task.step = NULL;
     if (res->err != GW_OK || res->kind == FS_KIND_UNKNOWN) {
-        s3_task_fail(&s->task, res->err != GW_OK ? res->err : GW_NOT_FOUND, res->text);
+        fs_task_fail(&s->task, res->err != GW_OK ? res->err : GW_NOT_FOUND, res->text);
         return;
     }
     bool file = res->kind == FS_KIND_REG;
     if ((s->attr.set & FS_ATTR_SIZE) && (!file || s->attr.size != res->attr.size)) {
-        s3_task_fail(&s->task, GW_UNSUPPORTED, "an object in S3 cannot be cut or extended");
+        fs_task_fail(&s->task, GW_UNSUPPORTED, "an object in S3 cannot be cut or extended");
         return;
     }
     if (!file || !(s->attr.set & FS_ATTR_MTIME) || same_mtime(&res->attr, &s->attr)) {
-        s3_task_ok(&s->task);
+        fs_task_ok(&s->task);
         return;
     }
-    attr_cache_forget(s->task.store->cache, s->key);
+    attr_cache_forget(s3_store_of(&s->task)->cache, s->key);
     const struct s3_copy_args args = {.from = s->key,
                                       .to = s->key,
                                       .set_mtime = true,
                                       .mtime_s = s->attr.mtime_s,
                                       .mtime_ns = s->attr.mtime_ns,
                                       .log = s->task.log};
-    s->task.step = s3_copy_start(s->task.store, &args, set_copied, s);
+    s->task.step = s3_copy_start(s3_store_of(&s->task), &args, set_copied, s);
 }
 
 struct op *s3_stat_set_key(struct s3_view *v, const char *key, const struct fs_attr *attr,

@@ -7,7 +7,6 @@
 #include "backends/attr_cache.h"
 #include "backends/s3/s3_copy.h"
 #include "backends/s3/s3_list.h"
-#include "backends/s3/s3_task.h"
 #include "gateway/base/mem.h"
 
 #define AT_ONCE 8u
@@ -33,7 +32,7 @@ struct worker {
 enum phase { PHASE_LIST_FROM, PHASE_LIST_TO, PHASE_COPY, PHASE_CHECK, PHASE_DELETE };
 
 struct move {
-    struct s3_task task;
+    struct fs_task task;
     char *from, *to;
     bool filled;
     enum phase phase;
@@ -62,12 +61,12 @@ static void stop_workers(struct move *m)
         op_cancel(&m->workers[i].op);
 }
 
-static void move_release(struct s3_task *t)
+static void move_release(struct fs_task *t)
 {
     struct move *m = (struct move *)t;
     stop_workers(m);
-    attr_cache_forget_under(t->store->cache, m->from);
-    attr_cache_forget_under(t->store->cache, m->to);
+    attr_cache_forget_under(s3_store_of(t)->cache, m->from);
+    attr_cache_forget_under(s3_store_of(t)->cache, m->to);
     objects_free(&m->source);
     objects_free(&m->target);
     mem_free(m->token);
@@ -94,7 +93,7 @@ static void fail(struct move *m, enum gw_err err, const char *cause)
     else
         snprintf(text, sizeof text, "%s", why);
     stop_workers(m);
-    s3_task_fail(&m->task, err, text);
+    fs_task_fail(&m->task, err, text);
 }
 
 static char *join(const char *prefix, const char *name)
@@ -116,7 +115,7 @@ static bool on_item(void *arg, const struct s3_xml_item *item)
     if (item->key_len < n || strncmp(item->key, prefix, n) != 0 ||
         strlen(item->key) != item->key_len)
         return item->key_len < n || strncmp(item->key, prefix, n) != 0;
-    if (o->n == m->task.store->conf->rename_max_objects)
+    if (o->n == s3_store_of(&m->task)->conf->rename_max_objects)
         return false;
     if (o->n == o->cap) {
         size_t cap = o->cap == 0 ? 256 : o->cap * 2;
@@ -145,7 +144,7 @@ static void on_page(void *arg, const struct s3_list_res *res)
     if (res->err == GW_TOO_LARGE) {
         char text[96];
         snprintf(text, sizeof text, "the folder holds more than %u objects",
-                 (unsigned)m->task.store->conf->rename_max_objects);
+                 (unsigned)s3_store_of(&m->task)->conf->rename_max_objects);
         fail(m, GW_TOO_LARGE, text);
         return;
     }
@@ -171,7 +170,7 @@ static void list_page(struct move *m)
                                       .token = m->token,
                                       .trail = &m->trail,
                                       .log = m->task.log};
-    m->task.step = s3_list_start(m->task.store, &args, on_item, on_page, m);
+    m->task.step = s3_list_start(s3_store_of(&m->task), &args, on_item, on_page, m);
 }
 
 static void list_all(struct move *m, enum phase phase, struct objects *into)
@@ -233,7 +232,7 @@ static void copy_one(struct worker *w)
                                       .size = o->size,
                                       .no_verify = true,
                                       .log = m->task.log};
-    w->op = s3_copy_start(m->task.store, &args, copy_done, w);
+    w->op = s3_copy_start(s3_store_of(&m->task), &args, copy_done, w);
     mem_free(from);
     mem_free(to);
 }
@@ -258,7 +257,7 @@ static void delete_one(struct worker *w)
     struct move *m = w->move;
     char *key = join(m->from, m->source.v[w->at].name);
     const struct s3_req req = {.method = "DELETE", .key = key, .log = m->task.log};
-    w->op = s3_client_start(m->task.store->client, &req, delete_done, w);
+    w->op = s3_client_start(s3_store_of(&m->task)->client, &req, delete_done, w);
     mem_free(key);
 }
 
@@ -285,7 +284,7 @@ static void work(struct move *m)
     if (m->phase == PHASE_COPY)
         list_all(m, PHASE_CHECK, &m->target);
     else
-        s3_task_end(&m->task, &(struct fs_res){.bytes = m->source.n});
+        fs_task_end(&m->task, &(struct fs_res){.bytes = m->source.n});
 }
 
 static void begin(struct move *m, enum phase phase)
@@ -355,7 +354,7 @@ static void listed(struct move *m)
 struct op *s3_tree_move(struct s3_store *s, const struct s3_tree_args *args, fs_done_fn *done,
                         void *arg)
 {
-    struct move *m = s3_task_new(sizeof *m, s, args->log, done, arg);
+    struct move *m = fs_task_new(sizeof *m, &s->base, args->log, done, arg);
     m->task.release = move_release;
     m->from = mem_strdup(args->from);
     m->to = mem_strdup(args->to);
