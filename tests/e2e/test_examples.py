@@ -113,6 +113,8 @@ GROUPS = {"staff": {"mounts": [{"path": "/", "backend": "disk", "prefix": ""}]},
 
 @pytest.fixture
 def directory(tmp_path):
+    if not os.path.exists(slapd.SLAPD):
+        pytest.skip("slapd is not installed: scripts/deps test")
     one = slapd.Slapd(tmp_path / "slapd", {"alice": PASSWORD, "bob": "b", "carol": "c", "eve": "e"},
                       {"partners": ["alice", "bob"], "staff": ["bob"], "guests": ["carol"]})
     yield one.start()
@@ -297,8 +299,8 @@ def test_totp_try(totp):
 
 # --- hooks and handlers that were written for others --------------------------------------------------
 
-SFTPGO_USERS = {"alice": {"password": PASSWORD, "keys": [], "quota": 0},
-                "bob": {"password": "b", "keys": [], "quota": 100000}}
+SFTPGO_USERS = {"alice": {"password": PASSWORD, "keys": [], "pin": "1234", "quota": 0},
+                "bob": {"password": "b", "keys": [], "pin": "5678", "quota": 100000}}
 
 
 def serve(installed, program):
@@ -324,9 +326,12 @@ def served(installed):
         process.wait()
 
 
-def at(url):
+def at(server):
+    """The example's URLs, with this server in place of theirs."""
     def change(settings):
-        settings["auth"]["verifiers"][0]["url"] = url
+        verifier = settings["auth"]["verifiers"][0]
+        for key in {"url", "keyboard_interactive_url"} & verifier.keys():
+            verifier[key] = server.rstrip("/") + urllib.parse.urlsplit(verifier[key]).path
     return change
 
 
@@ -366,6 +371,30 @@ def test_sftpgo(name, example, installed, served, keys):
     assert enter_by_key(gateway, "alice", keys.user)
     assert not enter_by_key(gateway, "alice", keys.other) and not enter_by_key(gateway, "bob", keys.user)
     assert refused_all(gateway, WRONG)
+
+
+@pytest.mark.parametrize("password, pin, asked", [
+    (PASSWORD, "1234", ["Password: ", "Pin: "]), (PASSWORD, "5678", ["Password: ", "Pin: "]),
+    (PASSWORD, "", ["Password: ", "Pin: "]), ("wrong", "1234", ["Password: "]), ("", "1234", ["Password: "])])
+def test_sftpgo_dialog(password, pin, asked, example, installed, served):
+    (installed.lib / "sftpgo_users.json").write_text(json.dumps(SFTPGO_USERS))
+    gateway = example("sftpgohttp", at(served("sftpgo.py")))
+    (installed.disk / "alice").mkdir()
+    (installed.disk / "alice/mine").touch()
+    questions = []
+
+    def answer(_title, _instruction, prompts):
+        questions.extend(text for text, _echo in prompts)
+        return [{"Password: ": password, "Pin: ": pin}[text] for text, _echo in prompts]
+    with connected(gateway) as transport:
+        try:
+            transport.auth_interactive("alice", answer)
+            with paramiko.SFTPClient.from_transport(transport) as sftp:
+                assert sftp.listdir("/") == ["mine"]
+        except paramiko.AuthenticationException:
+            pass
+        assert transport.is_authenticated() == ((password, pin) == (PASSWORD, "1234"))
+    assert questions == asked
 
 
 @pytest.mark.parametrize("name", ["lambda", "apigateway"])
