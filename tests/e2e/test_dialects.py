@@ -1,4 +1,10 @@
-"""Programs that were written for others decide about logins, unchanged."""
+"""Programs and services that were written for others decide about logins, unchanged."""
+import base64
+import http.server
+import json
+import threading
+import urllib.parse
+
 import paramiko
 import pytest
 
@@ -6,6 +12,7 @@ from gateway import PASSWORD
 from raw import connected, key_of
 
 ALL = ["publickey", "password", "keyboard-interactive"]
+HOME = {"home_base": "/srv/data", "backend": "disk"}
 
 SFTPGO_USER = r"""#!/usr/bin/python3
 import json, os
@@ -50,7 +57,7 @@ def asking(postern, tmp_path):
             keys[key] = [str(path)]
         return postern({"disk": {"type": "local", "root": str(disk)}}, auth={
             "methods": ALL, "failure_delay_ms": 50,
-            "verifiers": [dict({"type": "program", "home_base": "/srv/data", "backend": "disk"}, **keys)]})
+            "verifiers": [dict({"type": "program"}, **keys)]})
     return factory
 
 
@@ -65,7 +72,7 @@ def is_in_home(transport):
 
 @pytest.mark.parametrize("dialect, script", [("sftpgo", SFTPGO_USER), ("rclone", RCLONE)])
 def test_program(dialect, script, asking, keys):
-    gateway = asking({"command": script}, dialect=dialect)
+    gateway = asking({"command": script}, dialect=dialect, **HOME)
     with connected(gateway) as transport:
         transport.auth_password("alice", PASSWORD)
         is_in_home(transport)
@@ -77,7 +84,7 @@ def test_program(dialect, script, asking, keys):
 
 
 def test_sftpgo_permissions(asking):
-    gateway = asking({"command": SFTPGO_USER}, dialect="sftpgo")
+    gateway = asking({"command": SFTPGO_USER}, dialect="sftpgo", **HOME)
     with connected(gateway) as transport:
         transport.auth_password("alice", PASSWORD)
         with paramiko.SFTPClient.from_transport(transport) as sftp:
@@ -93,7 +100,7 @@ def test_sftpgo_permissions(asking):
     (PASSWORD, "token", "sky blue", True), ("wrong", "token", "sky blue", False),
     (PASSWORD, "other", "sky blue", False), (PASSWORD, "token", "sky blue\nx", False)])
 def test_sftpgo_dialog(word, token, colour, ok, asking):
-    gateway = asking({"command": SFTPGO_USER, "keyboard_interactive_command": SFTPGO_DIALOG}, dialect="sftpgo")
+    gateway = asking({"command": SFTPGO_USER, "keyboard_interactive_command": SFTPGO_DIALOG}, dialect="sftpgo", **HOME)
     answers = {"Password: ": word, "One time token: ": token, "Colour: ": colour}
     asked = []
 
@@ -111,3 +118,82 @@ def test_sftpgo_dialog(word, token, colour, ok, asking):
     assert asked[0] == ("Two steps", [("Password: ", False)])
     assert asked[1:] in ([], [("", [("One time token: ", False), ("Colour: ", True)])])
     assert len(asked) == (1 if word == "wrong" else 2)
+
+
+# --- over HTTP ----------------------------------------------------------------------------------------
+
+class Services(http.server.BaseHTTPRequestHandler):
+    """An API Gateway, a Lambda's URL, an OAuth 2 token endpoint and an SFTPGo hook: alice has PASSWORD."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        path = urllib.parse.urlsplit(self.path).path
+        service = {"aws": self.api_gateway, "lambda": self.function, "token": self.token, "sftpgo": self.sftpgo}
+        status, said = service[path.split("/")[1]](path, body)
+        answer = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_GET = do_POST
+
+    def api_gateway(self, path, _body):
+        servers, server, users, user, config = path.split("/")[2:]
+        assert (self.command, servers, server, users, config) == ("GET", "servers", "s-1", "users", "config")
+        assert "protocol=SFTP&sourceIp=127.0.0.1" in self.path
+        known = user == "alice" and base64.b64decode(self.headers.get("PasswordBase64", "")) == PASSWORD.encode()
+        target = json.dumps([{"Entry": "/", "Target": "/bucket/${transfer:UserName}"}])
+        if not known:
+            return 200, {}
+        return 200, {"Role": "arn:sftp", "HomeDirectoryType": "LOGICAL", "HomeDirectoryDetails": target}
+
+    def function(self, _path, body):
+        event = json.loads(body)
+        assert (event["protocol"], event["serverId"], event["sourceIp"]) == ("SFTP", "s-1", "127.0.0.1")
+        if (event["username"], event["password"]) != ("alice", PASSWORD):
+            return 200, {}
+        return 200, {"Role": "arn:sftp", "HomeDirectoryType": "LOGICAL",
+                     "HomeDirectoryDetails": '[{"Entry": "/", "Target": "/bucket/alice"}]'}
+
+    def token(self, _path, body):
+        form = dict(urllib.parse.parse_qsl(body, strict_parsing=True))
+        if form != {"grant_type": "password", "username": "alice", "password": PASSWORD}:
+            return 400, {"error": "invalid_grant"}
+        return 200, {"access_token": "t", "folders": [{"path": "/", "backend": "disk", "prefix": "alice"}]}
+
+    def sftpgo(self, _path, body):
+        asked = json.loads(body)
+        if (asked["username"], asked["password"]) != ("alice", PASSWORD):
+            return 200, {"username": ""}
+        return 200, {"username": "alice", "status": 1, "home_dir": "/srv/data/alice", "permissions": {"/": ["*"]}}
+
+
+AWS = {"dialect": "aws-transfer", "server_id": "s-1", "roles": {"arn:sftp": ""}, "buckets": {"bucket": "disk"}}
+TEMPLATE = {"dialect": "template",
+            "request": {"headers": {"Content-Type": "application/x-www-form-urlencoded"},
+                        "body": "grant_type=password&username=${user}&password=${password}"},
+            "accept_when": {"status": 200, "pointer": "/access_token"},
+            "reject_when": {"status": 400, "pointer": "/error", "equals": "invalid_grant"},
+            "identity": {"mounts": "/folders"}}
+
+
+@pytest.mark.parametrize("path, keys_of", [
+    ("aws", AWS), ("lambda", dict(AWS, form="json")), ("token", TEMPLATE),
+    ("sftpgo", dict(HOME, dialect="sftpgo"))])
+def test_http(path, keys_of, asking):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Services) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        gateway = asking({}, type="http", url=f"http://127.0.0.1:{server.server_port}/{path}", **keys_of)
+        with connected(gateway) as transport:
+            transport.auth_password("alice", PASSWORD)
+            is_in_home(transport)
+        for user, word in (("alice", "wrong"), ("al/ice?&=\n", PASSWORD), ("alice&username=bob", PASSWORD)):
+            with connected(gateway) as transport:
+                with pytest.raises(paramiko.AuthenticationException):
+                    transport.auth_password(user, word)
+        gateway.stop()
+        server.shutdown()
