@@ -8,7 +8,7 @@ import urllib.parse
 import paramiko
 import pytest
 
-from gateway import PASSWORD
+from gateway import PASSWORD, POSTERN, run
 from raw import connected, key_of
 
 ALL = ["publickey", "password", "keyboard-interactive"]
@@ -61,6 +61,17 @@ def asking(postern, tmp_path):
     return factory
 
 
+def check_words(gateway, refused=(77, "reject")):
+    """`check` takes the configuration, and `try` says of it what a login would."""
+    checked = run([POSTERN, "check", "--probe", "--config", gateway.config])
+    assert checked.returncode == 0 and "auth.verifiers[0]: answers" in checked.stdout, checked.stderr
+    for word, code, verdict in ((PASSWORD, 0, "accept"), ("wrong", *refused)):
+        tried = run([POSTERN, "try", "--config", gateway.config, "--user", "alice", "--password-stdin"], input=word)
+        said = json.loads(tried.stdout)
+        assert (tried.returncode, said["verdict"]) == (code, verdict), tried.stdout
+    assert said["verifier"].endswith("[0]") and said["why"]
+
+
 def is_in_home(transport):
     with paramiko.SFTPClient.from_transport(transport) as sftp:
         assert sftp.listdir("/") == ["out"]
@@ -76,6 +87,7 @@ def test_program(dialect, script, asking, keys):
     with connected(gateway) as transport:
         transport.auth_password("alice", PASSWORD)
         is_in_home(transport)
+    check_words(gateway, (69, "fault") if dialect == "rclone" else (77, "reject"))  # rclone's exit code alone says no
     with connected(gateway) as transport:
         transport.auth_publickey("alice", key_of(keys.user))
     with connected(gateway) as transport:
@@ -195,5 +207,6 @@ def test_http(path, keys_of, asking):
             with connected(gateway) as transport:
                 with pytest.raises(paramiko.AuthenticationException):
                     transport.auth_password(user, word)
+        check_words(gateway)
         gateway.stop()
         server.shutdown()

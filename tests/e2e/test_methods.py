@@ -6,6 +6,7 @@ import time
 import paramiko
 import pytest
 
+from authority import Authority
 from clients import CLIENTS, NO_KNOWN_HOSTS, missing
 from gateway import PASSWORD, PATIENCE, POSTERN, run
 from raw import Login, connected, key_of, session
@@ -236,13 +237,22 @@ def test_flood_of_key_queries(whose, postern, keys):
 
 # --- questions of a verifier in another process -------------------------------------------------------
 
-@pytest.fixture
-def asking(postern, tmp_path):
+@pytest.fixture(params=["program", "http"])
+def asking(request, postern, tmp_path):
     """Two questions in round 1, one in round 2; after a password as well."""
-    script = tmp_path / "asking.py"
-    script.write_text(ASKING)
-    return postern(MEMORY, users=[], auth={"methods": ALL, "verifiers": [
-        {"type": "program", "command": ["/usr/bin/python3", str(script)]}]})
+    one = None
+    if request.param == "program":
+        script = tmp_path / "asking.py"
+        script.write_text(ASKING)
+        verifier = {"type": "program", "command": ["/usr/bin/python3", str(script)]}
+    else:
+        service = {}
+        exec(ASKING, service)
+        one = Authority(service["decide"])
+        verifier = {"type": "http", "url": one.url}
+    yield postern(MEMORY, users=[], auth={"methods": ALL, "verifiers": [verifier]})
+    if one is not None:
+        one.close()
 
 
 def test_rounds(asking, openssh):
@@ -270,6 +280,46 @@ def test_other_answers_in_a_later_round(second, asking):
         assert login.answer(*second)[0] == Login.FAILURE
         assert login.answer(b"2")[0] != Login.SUCCESS  # the talk is over
     assert asking.events("login") == []
+
+
+def test_after_a_password_only_questions(asking):
+    """next_methods of a verifier: what it leaves is offered, and nothing else is heard."""
+    with connected(asking) as transport:
+        with pytest.raises(paramiko.BadAuthenticationType) as refused:
+            transport.auth_none("eve")
+        assert sorted(refused.value.allowed_types) == sorted(ALL)
+        assert transport.auth_password("eve", "pw") == [TALK]
+        with pytest.raises(paramiko.BadAuthenticationType) as refused:
+            transport.auth_password("eve", "pw", fallback=False)
+        assert refused.value.allowed_types == [TALK]
+
+
+def test_user_may_not_change_after_a_verifiers_step(asking):
+    with connected(asking) as transport:
+        login = Login(transport)
+        assert login.password("eve", "pw")[0] == Login.FAILURE  # a partial success
+        login.send(50, b"adam", b"ssh-connection", b"keyboard-interactive", b"", b"")
+        asking.wait_event("disconnect", reason="the user changed between the steps of a login")
+    assert asking.events("login") == []
+
+
+def test_questions_of_a_verifier_are_for_one_user(asking):
+    with connected(asking) as transport:
+        login = Login(transport)
+        assert login.ask("eve") is not None
+        assert login.ask("adam") is None
+        assert login.answer(b"1", b"red")[0] != Login.SUCCESS
+    assert asking.events("login") == []
+
+
+def test_fault_in_a_talk_looks_like_a_refusal(asking):
+    seen = set()
+    for user in ("adam", "broken"):
+        with connected(asking) as transport:
+            login = Login(transport)
+            kind, m = login.request(user, b"keyboard-interactive", b"", b"")
+            seen.add((kind, m.asbytes()))
+    assert len(seen) == 1 and seen.pop()[0] == Login.FAILURE
 
 
 def test_a_fault_looks_like_a_refusal(postern, tmp_path):

@@ -1,36 +1,41 @@
 """`postern try`: a login without a client, by every method and in several steps."""
 import json
+import socket
 
 import pytest
 
 from gateway import PASSWORD, POSTERN, run
+from raw import Login, connected
 from terminal import on_terminal
 
 KEY, WORD, TALK = "publickey", "password", "keyboard-interactive"
-OK, UNAVAILABLE, NOPERM, NOINPUT = 0, 69, 77, 66
+OK, NOINPUT, UNAVAILABLE, NOPERM, CONFIG = 0, 66, 69, 77, 78
 
-# Asks for a code and, if it is 1, for another one; knows "eve" only.
+# Asks for a code and, if it is 1, for another one; knows "eve" only. As a program, or as decide(r) of a service.
 ASKING = '''import json, sys
-r = json.load(sys.stdin)
-k = r.get("keyboard_interactive") or {}
-answers = k.get("answers")
 def ask(state, *prompts):
     return {"decision": "ask", "instruction": "Look at your device.", "state": state,
             "prompts": [{"text": t, "echo": e} for t, e in prompts]}
-if r["user"] != "eve":
-    a = {"decision": "next"}
-elif r["method"] == "publickey" or (r["method"] == "password" and r["password"] == "pw"):
-    a = {"decision": "accept", "identity": {"next_methods": ["keyboard-interactive"]}}
-elif r["method"] != "keyboard-interactive":
-    a = {"decision": "reject", "reason": "not that"}
-elif not answers:
-    a = ask("one", ("Code: ", False), ("Colour\\x1b[2J: ", True))
-elif k["state"] == "one":
-    a = ask("two", ("Next code: ", False)) if answers == ["1", "red"] else {"decision": "reject", "reason": "bad code"}
-else:
-    ok = answers == ["2"] and k["state"] == "two" and k["step"] == 3
-    a = {"decision": "accept"} if ok else {"decision": "reject", "reason": "bad second code"}
-print(json.dumps(a))
+def decide(r):
+    k = r.get("keyboard_interactive") or {}
+    answers = k.get("answers")
+    if r["user"] == "broken":
+        return "no object"
+    if r["user"] != "eve":
+        return {"decision": "next"}
+    if r["method"] == "publickey" or (r["method"] == "password" and r["password"] == "pw"):
+        return {"decision": "accept", "identity": {"next_methods": ["keyboard-interactive"]}}
+    if r["method"] != "keyboard-interactive":
+        return {"decision": "reject", "reason": "not that"}
+    if not answers:
+        return ask("one", ("Code: ", False), ("Colour\\x1b[2J: ", True))
+    if k["state"] == "one":
+        right = answers == ["1", "red"]
+        return ask("two", ("Next code: ", False)) if right else {"decision": "reject", "reason": "bad code"}
+    right = answers == ["2"] and k["state"] == "two" and k["step"] == 3
+    return {"decision": "accept"} if right else {"decision": "reject", "reason": "bad second code"}
+if __name__ == "__main__":
+    print(json.dumps(decide(json.load(sys.stdin))))
 '''
 
 
@@ -130,8 +135,44 @@ def test_on_a_terminal(gateway):
 
 
 def test_probe_asks_every_verifier(gateway):
+    """Who is not there is named, with what to look at; the others are asked all the same."""
     def probe():
         return run([POSTERN, "check", "--probe", "--config", gateway.config])
     done = probe()
     assert done.returncode == OK, done.stdout + done.stderr
     assert "auth.verifiers[0]: answers" in done.stdout and "auth.verifiers[1]: answers" in done.stdout
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{nobody.getsockname()[1]}/"
+        gateway.settings["auth"]["verifiers"].append({"type": "http", "url": dead})
+        gateway.write_settings()
+        done = probe()
+    assert done.returncode == UNAVAILABLE
+    assert "auth.verifiers[1]: answers" in done.stdout and "auth.verifiers[2]" not in done.stdout
+    [said] = [line for line in done.stderr.splitlines() if "auth.verifiers[2]: " in line]
+    assert "connect" in said.lower(), said
+    program = gateway.settings["auth"]["verifiers"][1]
+    program["command"] = ["/nonexistent/hook"]
+    gateway.write_settings()
+    done = probe()
+    assert done.returncode == CONFIG and "auth.verifiers[1].command: there is no /nonexistent/hook" in done.stderr
+
+
+@pytest.mark.parametrize("word", ["serve", "try"])
+def test_program_that_is_deaf_ends_nobody(word, gateway, tmp_path):
+    """Writing to a program that has closed its stdin is a fault of its, and no SIGPIPE of ours."""
+    hook = tmp_path / "deaf"
+    hook.write_text("#!/bin/sh\nexec <&-\necho '{\"questions\": [\"Code: \"], \"echos\": [false]}'\nexec sleep 1\n")
+    hook.chmod(0o700)
+    gateway.settings["auth"]["verifiers"] = [
+        {"type": "program", "dialect": "sftpgo", "command": [str(hook)], "home_base": "/srv", "backend": "memory",
+         "keyboard_interactive_command": [str(hook)]}]
+    gateway.write_settings()
+    if word == "serve":
+        with connected(gateway.start()) as transport:
+            login = Login(transport)
+            assert login.ask("eve") == [("Code: ", False)]
+            assert login.answer(b"1")[0] == Login.FAILURE
+    else:
+        ended, said = attempt(gateway, "eve", "--keyboard-interactive", lines=["1"])
+        assert ended.returncode == UNAVAILABLE and said["verdict"] == "fault", ended.stderr
