@@ -69,8 +69,11 @@ static void serve(void *arg);
 
 static void watch(struct rate *r)
 {
-    if (r->timer == NULL && !list_empty(&r->waiting))
-        r->timer = deadline_start(r->loop, (uint64_t)(-r->level / r->per_ms + 1), serve, r);
+    if (r->timer != NULL || list_empty(&r->waiting))
+        return;
+    /* Without a debt when serve() is at it, or when one was given back. */
+    uint64_t ms = r->level > 0 ? 0 : (uint64_t)(-r->level / r->per_ms + 1);
+    r->timer = deadline_start(r->loop, ms, serve, r);
 }
 
 static void serve(void *arg)
@@ -113,5 +116,8 @@ struct op *rate_take(struct rate *r, size_t n, loop_fn *fn, void *arg)
 
 void rate_give_back(struct rate *r, size_t n)
 {
+    refill(r);
     r->level += (int64_t)n * 1000;
+    op_cancel(&r->timer); /* it was set for a larger debt */
+    watch(r);
 }

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "gateway/sftp/rate.h"
+#include "tests/support/sync.h"
 
 enum { KIB = 1024, CHUNK = 4 * KIB, CHUNKS = 40, RATE = 200 * KIB };
 
@@ -104,12 +105,70 @@ static void test_in_order_and_cancelled(void **state)
     rate_free(&r);
 }
 
+struct again {
+    struct rate *rate;
+    struct op *op[2];
+    unsigned came;
+};
+
+static void second_came(void *arg)
+{
+    struct again *a = arg;
+    a->op[1] = NULL;
+    a->came++;
+}
+
+/* Whoever is served asks for more at once, while there is some and another one waits. */
+static void first_came(void *arg)
+{
+    struct again *a = arg;
+    a->op[0] = NULL;
+    a->came++;
+    if (a->came == 1)
+        a->op[0] = rate_take(a->rate, RATE / 2, first_came, a);
+}
+
+static bool all_came(void *arg)
+{
+    return ((struct again *)arg)->came == 3;
+}
+
+static void test_more_from_inside(void **state)
+{
+    struct loop *l = *state;
+    struct again a = {.rate = rate_new(l, RATE)};
+    assert_null(rate_take(a.rate, RATE / 10 + 1, NULL, NULL)); /* a debt of a byte */
+    a.op[0] = rate_take(a.rate, 1, first_came, &a);
+    a.op[1] = rate_take(a.rate, RATE / 5, second_came, &a);
+    assert_non_null(a.op[1]);
+    assert_true(sync_until(l, all_came, &a));
+    rate_free(&a.rate);
+}
+
+/* What is given back ends the wait for it: a second that nobody used. */
+static void test_given_back_while_one_waits(void **state)
+{
+    struct loop *l = *state;
+    struct again a = {.rate = rate_new(l, RATE)};
+    uint64_t begin = uv_hrtime();
+    assert_null(rate_take(a.rate, 600 * RATE, NULL, NULL));
+    a.op[1] = rate_take(a.rate, 1, second_came, &a);
+    assert_non_null(a.op[1]);
+    rate_give_back(a.rate, 600 * RATE);
+    while (a.came == 0 && uv_hrtime() - begin < UINT64_C(10000000000))
+        loop_turn(l);
+    assert_int_equal(a.came, 1);
+    rate_free(&a.rate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_not_faster, setup, teardown),
         cmocka_unit_test_setup_teardown(test_give_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_order_and_cancelled, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_more_from_inside, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_given_back_while_one_waits, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
