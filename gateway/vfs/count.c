@@ -20,7 +20,7 @@ struct count {
     struct folder *now;  /* being listed */
     struct list folders; /* to be listed */
     unsigned nfolders;
-    struct usage_sum sum;
+    struct count_sum found;
     count_done_fn *done;
     void *arg;
 };
@@ -47,7 +47,7 @@ static const struct op_type count_type = {"count", cancel};
 
 static void end(struct count *c, enum gw_err err, const char *text)
 {
-    c->done(c->arg, err, text, c->sum);
+    c->done(c->arg, err, text, &c->found);
     count_free(c);
 }
 
@@ -93,9 +93,12 @@ static void listed(void *arg, const struct fs_res *res)
                 return;
             }
         } else if (counts) {
-            c->sum.files++;
+            c->found.sum.files++;
+            if (e->attr.kind == FS_KIND_LINK ||
+                ((e->attr.set & FS_ATTR_NLINK) && e->attr.nlink > 1))
+                c->found.links = true;
             if (e->attr.kind == FS_KIND_REG && (e->attr.set & FS_ATTR_SIZE))
-                c->sum.bytes += (int64_t)e->attr.size;
+                c->found.sum.bytes += (int64_t)e->attr.size;
         }
     }
     list_more(c);

@@ -12,8 +12,13 @@
 
 #define COUNT_FOLDERS_MAX 100000u
 
+struct count_sum {
+    struct usage_sum sum;
+    bool links; /* there are symbolic links, or files with several names */
+};
 /* err: of the first folder that could not be listed; text for the log. */
-typedef void count_done_fn(void *arg, enum gw_err err, const char *text, struct usage_sum sum);
+typedef void count_done_fn(void *arg, enum gw_err err, const char *text,
+                           const struct count_sum *found);
 
 /* Borrows v until done or cancel. */
 struct op *count_start(struct vfs *v, count_done_fn *done, void *arg);

@@ -9,10 +9,13 @@
 
 /* ---- counting ---- */
 
-static void counted(void *arg, enum gw_err err, const char *text, struct usage_sum sum)
+static void counted(void *arg, enum gw_err err, const char *text, const struct count_sum *found)
 {
     struct quota *q = arg;
+    const struct usage_sum sum = found->sum;
     q->count = NULL;
+    if (found->links)
+        usage_has_links(q->usage);
     if (err == GW_OK) {
         LOG_EVENT(LOG_LVL_INFO, q->log, "quota_counted", log_u64("bytes", (uint64_t)sum.bytes),
                   log_u64("files", (uint64_t)sum.files));
@@ -62,6 +65,12 @@ void quota_settle(struct quota *q, struct usage_sum by)
         return;
     usage_adjust(q->usage, by);
     usage_changed(q->usage);
+}
+
+void quota_let_go(struct quota *q, struct usage_hold **hp)
+{
+    if (*hp != NULL)
+        usage_hold_free(q->usage, hp);
 }
 
 const char *quota_text(const struct quota *q, enum gw_err err, char text[FS_TEXT_MAX])

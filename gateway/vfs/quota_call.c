@@ -4,10 +4,21 @@
 #include "gateway/base/mem.h"
 #include "gateway/vfs/quota_impl.h"
 
+void quota_saw(struct quota_seen *seen, const struct fs_attr *attr)
+{
+    bool regular = attr->kind == FS_KIND_REG && (attr->set & FS_ATTR_SIZE);
+    bool names = (attr->set & FS_ATTR_NLINK) && attr->nlink > 1;
+    seen->is_file = attr->kind != FS_KIND_DIR;
+    seen->size = regular ? (int64_t)attr->size : 0;
+    seen->freed = names ? 0 : seen->size;
+}
+
 static void call_free(struct quota_call *c)
 {
     op_cancel(&c->step);
     quota_give_back(c->q, &c->charged);
+    quota_let_go(c->q, &c->hold);
+    quota_let_go(c->q, &c->move);
     if (c->drop != NULL)
         c->drop(c);
     mem_free(c->path[0]);
@@ -17,7 +28,10 @@ static void call_free(struct quota_call *c)
 
 static void cancel(struct op *op)
 {
-    call_free((struct quota_call *)op);
+    struct quota_call *c = (struct quota_call *)op;
+    if (c->acts && c->changes)
+        c->charged = (struct usage_sum){0, 0};
+    call_free(c);
 }
 
 static const struct op_type call_type = {"quota", cancel};
@@ -42,6 +56,8 @@ void quota_call_done(void *arg, const struct fs_res *res)
     c->step = NULL;
     if (res->err == GW_OK) {
         c->charged = (struct usage_sum){0, 0}; /* it stays */
+        if (c->holds && !usage_hold_good(c->hold))
+            c->on_ok = (struct usage_sum){0, 0};
         if (c->changes)
             quota_settle(c->q, c->on_ok);
     }
@@ -63,11 +79,18 @@ static void refused(void *arg)
 void quota_call_refuse(struct quota_call *c, enum gw_err err, const char *text)
 {
     c->err = err;
+    c->acts = false;
     if (text != NULL)
         snprintf(c->text, sizeof c->text, "%s", text);
     else
         (void)quota_text(c->q, err, c->text);
     c->step = loop_defer(c->q->fs.loop, refused, c);
+}
+
+static void act(struct quota_call *c)
+{
+    c->acts = true;
+    c->act(c);
 }
 
 static void looked(void *arg, const struct fs_res *res)
@@ -79,18 +102,17 @@ static void looked(void *arg, const struct fs_res *res)
         quota_call_refuse(c, res->err, res->text);
         return;
     }
-    if (res->err == GW_OK && res->attr->kind != FS_KIND_DIR) {
-        c->seen.is_file = true;
-        if (res->attr->kind == FS_KIND_REG && (res->attr->set & FS_ATTR_SIZE))
-            c->seen.size = (int64_t)res->attr->size;
-    }
-    c->act(c);
+    if (res->err == GW_OK)
+        quota_saw(&c->seen, res->attr);
+    act(c);
 }
 
 static void proceed(struct quota_call *c)
 {
+    if (c->look != NULL && c->holds && c->q->usage != NULL)
+        c->hold = usage_hold_new(c->q->usage, c->look, c->hold_for);
     if (c->look == NULL)
-        c->act(c);
+        act(c);
     else
         c->step = fs_stat(c->q->inner, c->look, c->follow, looked, c);
 }

@@ -18,6 +18,8 @@ struct file {
     struct quota_seen old;    /* what its close replaces */
     uint64_t size;            /* once all that was taken is written */
     struct usage_sum charged; /* beyond `old` */
+    struct usage_hold *hold;  /* of the path, while this may change it in place */
+    uint64_t apart;           /* of an append: bytes before it that are not in `size` */
     uint64_t changes;         /* usage_changes() when `old` was seen */
 };
 
@@ -34,6 +36,7 @@ static struct quota *quota_of(struct fs *fs)
 static void file_free(struct file *f)
 {
     fs_abort(&f->inner);
+    quota_let_go(f->q, &f->hold);
     mem_free(f->path);
     mem_free(f);
 }
@@ -62,7 +65,11 @@ static void open_act(struct quota_call *c)
     struct file *f = c->data;
     struct quota *q = c->q;
     if (f->writes && q->usage != NULL) {
+        f->hold = c->hold;
+        c->hold = NULL;
         f->old = c->seen;
+        if (f->hold != NULL && !usage_hold_good(f->hold))
+            f->old.freed = 0; /* somebody else's to give back: this one pays for all it writes */
         f->changes = usage_changes(q->usage);
         bool makes_one = !c->seen.is_file && (c->flags & FS_CREATE);
         enum gw_err err = GW_OK;
@@ -76,7 +83,8 @@ static void open_act(struct quota_call *c)
             f->charged.files = c->charged.files = 1; /* the call's until the file is open */
     }
     if (!(c->flags & FS_TRUNC)) {
-        f->size = (uint64_t)c->seen.size;
+        f->size = (uint64_t)(q->usage != NULL ? f->old.freed : c->seen.size);
+        f->apart = f->append ? (uint64_t)c->seen.size - f->size : 0;
         f->in_place = f->in_place || c->seen.is_file;
     }
     c->step = fs_open(q->inner, c->path[0], c->flags, c->attr.set != 0 ? &c->attr : NULL,
@@ -107,6 +115,8 @@ struct op *quota_file_open(struct fs *fs, const char *path, uint32_t flags,
     f->path = mem_strdup(path);
     f->in_place = (vfs_caps(q->v, path) & FS_CAP_IN_PLACE) != 0;
     c->follow = true;
+    c->holds = f->in_place || !(flags & FS_TRUNC);
+    c->hold_for = USAGE_HOLD_OPEN;
     if (q->usage != NULL || !(flags & FS_TRUNC))
         c->look = c->path[0];
     return quota_call_start(c);
@@ -118,8 +128,8 @@ struct op *quota_file_open(struct fs *fs, const char *path, uint32_t flags,
 static enum gw_err will_be(struct file *f, uint64_t size)
 {
     struct quota *q = f->q;
-    enum gw_err err = size > f->size ? quota_fits(q, size) : GW_OK;
-    int64_t need = (int64_t)size - f->old.size;
+    enum gw_err err = size > f->size ? quota_fits(q, size + f->apart) : GW_OK;
+    int64_t need = (int64_t)size - f->old.freed;
     struct usage_sum more = {(need > 0 ? need : 0) - f->charged.bytes, 0};
     if (err == GW_OK && more.bytes != 0)
         err = quota_charge(q, more);
@@ -163,15 +173,52 @@ struct op *quota_file_write(struct fs_file *file, uint64_t off, struct gw_span d
     return fs_write(f->inner, off, data, done, arg);
 }
 
+/* ---- a size that is set: less counts when it is so ---- */
+
+struct cut {
+    struct op op;
+    struct op *step;
+    struct file *file;
+    uint64_t size;
+    fs_done_fn *done;
+    void *arg;
+};
+
+static void cut_cancel(struct op *op)
+{
+    struct cut *c = (struct cut *)op;
+    op_cancel(&c->step);
+    mem_free(c);
+}
+
+static const struct op_type cut_type = {"quota_cut", cut_cancel};
+
+static void cut_done(void *arg, const struct fs_res *res)
+{
+    struct cut *c = arg;
+    c->step = NULL;
+    if (res->err == GW_OK)
+        (void)will_be(c->file, c->size); /* what shrinks always fits */
+    c->done(c->arg, res);
+    mem_free(c);
+}
+
 struct op *quota_file_fsetstat(struct fs_file *file, const struct fs_attr *attr, fs_done_fn *done,
                                void *arg)
 {
     struct file *f = of(file);
-    if (f->writes && (attr->set & FS_ATTR_SIZE)) {
-        enum gw_err err = attr->size > INT64_MAX ? GW_TOO_LARGE : will_be(f, attr->size);
-        if (err != GW_OK)
-            return refuse(f->q, err, done, arg);
+    if (!f->writes || !(attr->set & FS_ATTR_SIZE))
+        return fs_fsetstat(f->inner, attr, done, arg);
+    if (attr->size < f->size) {
+        struct cut *c = mem_zalloc(sizeof *c);
+        *c = (struct cut){
+            .op.type = &cut_type, .file = f, .size = attr->size, .done = done, .arg = arg};
+        c->step = fs_fsetstat(f->inner, attr, cut_done, c);
+        return &c->op;
     }
+    enum gw_err err = attr->size > INT64_MAX ? GW_TOO_LARGE : will_be(f, attr->size);
+    if (err != GW_OK)
+        return refuse(f->q, err, done, arg);
     return fs_fsetstat(f->inner, attr, done, arg);
 }
 
@@ -210,13 +257,16 @@ static void copy_sized(void *arg, const struct fs_res *res)
     char text[FS_TEXT_MAX];
     c->step = NULL;
     struct fs_res mine = {.err = res->err, .text = res->text};
+    uint64_t len = 0;
     if (res->err == GW_OK) {
         uint64_t left = res->attr->size > c->off ? res->attr->size - c->off : 0;
-        mine.err = will_hold(c->to, c->to_off, c->len == 0 || c->len > left ? left : c->len);
+        len = c->len == 0 || c->len > left ? left : c->len;
+        mine.err = will_hold(c->to, c->to_off, len);
         mine.text = quota_text(q, mine.err, text);
     }
-    if (mine.err == GW_OK) {
-        c->step = fs_copy(c->from->inner, c->off, c->len, c->to->inner, c->to_off, copied, c);
+    /* No more than was charged: the source may be growing. */
+    if (mine.err == GW_OK && len > 0) {
+        c->step = fs_copy(c->from->inner, c->off, len, c->to->inner, c->to_off, copied, c);
         return;
     }
     c->done(c->arg, &mine);
@@ -257,12 +307,25 @@ static void close_free(struct closing *c)
     mem_free(c);
 }
 
+/* A close that has begun may end as it likes. */
 static void close_cancel(struct op *op)
 {
-    close_free((struct closing *)op);
+    struct closing *c = (struct closing *)op;
+    if (c->file->inner == NULL)
+        c->file->charged = (struct usage_sum){0, 0};
+    close_free(c);
 }
 
 static const struct op_type close_type = {"quota_close", close_cancel};
+
+/* What its end adds to, or takes from, what was charged. */
+static struct usage_sum balance(const struct file *f)
+{
+    int64_t freed = usage_hold_good(f->hold) ? f->old.freed : 0;
+    int64_t files = f->old.is_file ? 0 : 1;
+    return (struct usage_sum){(int64_t)f->size - freed - f->charged.bytes,
+                              files - f->charged.files};
+}
 
 static void closed(void *arg, const struct fs_res *res)
 {
@@ -270,13 +333,39 @@ static void closed(void *arg, const struct fs_res *res)
     struct file *f = c->file;
     c->step = NULL;
     if (f->writes && (res->err == GW_OK || f->in_place)) {
-        int64_t bytes = (int64_t)f->size - f->old.size;
-        int64_t files = f->old.is_file ? 0 : 1;
-        quota_settle(f->q, (struct usage_sum){bytes - f->charged.bytes, files - f->charged.files});
+        quota_settle(f->q, res->err == GW_OK ? balance(f) : (struct usage_sum){0, 0});
         f->charged = (struct usage_sum){0, 0};
     }
     c->done(c->arg, res);
     close_free(c);
+}
+
+static void close_refused(void *arg, const struct fs_res *res)
+{
+    struct closing *c = arg;
+    c->step = NULL;
+    c->done(c->arg, res);
+    close_free(c);
+}
+
+/* What it was to replace may have gone meanwhile: then it is more than was asked for. */
+static void close_inner(struct closing *c)
+{
+    struct file *f = c->file;
+    struct usage_sum more = balance(f);
+    bool asks = f->writes && !f->in_place && f->q->usage != NULL;
+    if (asks && (more.bytes > 0 || more.files > 0)) {
+        more.bytes = more.bytes > 0 ? more.bytes : 0;
+        more.files = more.files > 0 ? more.files : 0;
+        enum gw_err err = quota_charge(f->q, more);
+        if (err != GW_OK) {
+            c->step = refuse(f->q, err, close_refused, c);
+            return;
+        }
+        f->charged.bytes += more.bytes;
+        f->charged.files += more.files;
+    }
+    c->step = fs_close(&f->inner, closed, c);
 }
 
 /* What is there by now is what the close replaces. */
@@ -285,13 +374,13 @@ static void looked_again(void *arg, const struct fs_res *res)
     struct closing *c = arg;
     struct file *f = c->file;
     c->step = NULL;
-    if (res->err == GW_OK) {
-        bool regular = res->attr->kind == FS_KIND_REG && (res->attr->set & FS_ATTR_SIZE);
-        f->old = (struct quota_seen){true, regular ? (int64_t)res->attr->size : 0};
-    } else if (res->err == GW_NOT_FOUND) {
-        f->old = (struct quota_seen){false, 0};
-    }
-    c->step = fs_close(&f->inner, closed, c);
+    if (res->err == GW_OK)
+        quota_saw(&f->old, res->attr);
+    else if (res->err == GW_NOT_FOUND)
+        f->old = (struct quota_seen){.is_file = false};
+    else
+        f->old.freed = 0;
+    close_inner(c);
 }
 
 struct op *quota_file_close(struct fs_file *file, fs_done_fn *done, void *arg)
@@ -300,10 +389,13 @@ struct op *quota_file_close(struct fs_file *file, fs_done_fn *done, void *arg)
     struct quota *q = f->q;
     struct closing *c = mem_zalloc(sizeof *c);
     *c = (struct closing){.op.type = &close_type, .file = f, .done = done, .arg = arg};
-    if (f->writes && !f->in_place && q->usage != NULL && usage_changes(q->usage) != f->changes)
+    bool counts = f->writes && q->usage != NULL;
+    if (counts && f->hold == NULL)
+        f->hold = usage_hold_new(q->usage, f->path, USAGE_HOLD_CHANGE);
+    if (counts && !f->in_place && usage_changes(q->usage) != f->changes)
         c->step = fs_stat(q->inner, f->path, true, looked_again, c);
     else
-        c->step = fs_close(&f->inner, closed, c);
+        close_inner(c);
     return &c->op;
 }
 

@@ -26,6 +26,7 @@ enum gw_err quota_charge(struct quota *q, struct usage_sum more); /* GW_QUOTA */
 void quota_give_back(struct quota *q, struct usage_sum *charged);
 /* What came about, beyond what was charged. */
 void quota_settle(struct quota *q, struct usage_sum by);
+void quota_let_go(struct quota *q, struct usage_hold **hp);
 /* Words for the client; NULL for other errors. */
 const char *quota_text(const struct quota *q, enum gw_err err, char text[FS_TEXT_MAX]);
 
@@ -33,15 +34,18 @@ const char *quota_text(const struct quota *q, enum gw_err err, char text[FS_TEXT
 
 /* What is under a name. */
 struct quota_seen {
-    bool is_file; /* anything that is no folder */
-    int64_t size; /* of a regular file; else 0 */
+    bool is_file;  /* anything that is no folder */
+    int64_t size;  /* of a regular file; else 0 */
+    int64_t freed; /* when it goes: nothing where it has other names, or is given back already */
 };
+void quota_saw(struct quota_seen *seen, const struct fs_attr *attr);
 
 /*
  * One operation on names: waits until the usage is known, looks at what is under `look` (NULL =
  * does not), then acts. act starts the inner operation into c->step with quota_call_done, or
  * refuses by quota_call_refuse(). `charged` is given back when the operation fails, `on_ok` settled
- * when it succeeds.
+ * when it succeeds; what on_ok takes off is so only while `hold` is good. An operation that is
+ * cancelled when it runs may have come about: what was charged for it stays.
  */
 struct quota_call {
     struct op op;
@@ -54,7 +58,10 @@ struct quota_call {
     fs_done_fn *done;
     void *arg;
     const char *look;
-    bool follow, waited;
+    bool holds; /* the name to look at, from before the look on */
+    enum usage_hold_for hold_for;
+    struct usage_hold *hold, *move;
+    bool follow, waited, acts;
     bool changes; /* what is stored, when it succeeds */
     char *path[2];
     uint32_t flags;

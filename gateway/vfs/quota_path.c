@@ -20,7 +20,7 @@ static void setstat_act(struct quota_call *c)
         err = quota_charge(q, (struct usage_sum){more, 0});
         c->charged.bytes = err == GW_OK ? more : 0;
     } else if (c->seen.is_file) {
-        c->on_ok.bytes = more;
+        c->on_ok.bytes = c->seen.freed > 0 ? more : 0;
     }
     if (err != GW_OK)
         quota_call_refuse(c, err, NULL);
@@ -38,14 +38,14 @@ struct op *quota_path_setstat(struct fs *fs, const char *path, bool follow,
     c->follow = follow;
     c->look = c->path[0];
     c->act = setstat_act;
-    c->changes = true;
+    c->holds = c->changes = true;
     return quota_call_start(c);
 }
 
 static void remove_act(struct quota_call *c)
 {
     if (c->seen.is_file)
-        c->on_ok = (struct usage_sum){-c->seen.size, -1};
+        c->on_ok = (struct usage_sum){-c->seen.freed, -1};
     c->step = fs_remove(c->q->inner, c->path[0], quota_call_done, c);
 }
 
@@ -56,14 +56,15 @@ struct op *quota_path_remove(struct fs *fs, const char *path, fs_done_fn *done, 
     struct quota_call *c = quota_call_new(of(fs), path, NULL, done, arg);
     c->look = c->path[0];
     c->act = remove_act;
-    c->changes = true;
+    c->holds = c->changes = true;
     return quota_call_start(c);
 }
 
 static void rename_act(struct quota_call *c)
 {
     if (c->seen.is_file)
-        c->on_ok = (struct usage_sum){-c->seen.size, -1};
+        c->on_ok = (struct usage_sum){-c->seen.freed, -1};
+    c->move = usage_hold_new(c->q->usage, c->path[0], USAGE_HOLD_MOVE);
     c->step = fs_rename(c->q->inner, c->path[0], c->path[1], c->flags, quota_call_done, c);
 }
 
@@ -78,7 +79,7 @@ struct op *quota_path_rename(struct fs *fs, const char *from, const char *to, ui
     c->flags = flags;
     c->look = flags & FS_RENAME_OVERWRITE ? c->path[1] : NULL;
     c->act = rename_act;
-    c->changes = true;
+    c->holds = c->changes = true;
     return quota_call_start(c);
 }
 
@@ -90,6 +91,7 @@ static void symlink_act(struct quota_call *c)
         return;
     }
     c->charged.files = 1;
+    usage_has_links(c->q->usage);
     c->step = fs_symlink(c->q->inner, c->path[1], c->path[0], quota_call_done, c);
 }
 
@@ -114,6 +116,7 @@ static void hardlink_act(struct quota_call *c)
         return;
     }
     c->charged = more;
+    usage_has_links(c->q->usage);
     c->step = fs_hardlink(c->q->inner, c->path[0], c->path[1], quota_call_done, c);
 }
 

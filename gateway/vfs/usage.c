@@ -16,6 +16,17 @@ struct usage {
     struct usage_sum sum;
     uint64_t changes;
     struct list waiters;
+    struct list holds;
+    unsigned opens, moves; /* of the holds */
+    bool links;
+    bool mixed; /* something was moved while a file was open: its name says nothing any more */
+};
+
+struct usage_hold {
+    struct list node;
+    enum usage_hold_for what;
+    bool good;
+    char path[];
 };
 
 struct waiter {
@@ -72,6 +83,7 @@ struct usage *usage_open(const char *key)
     u->key = mem_strdup(key);
     u->refs = 1;
     list_init(&u->waiters);
+    list_init(&u->holds);
     list_push(bucket, &u->node);
     leave();
     return u;
@@ -222,5 +234,91 @@ void usage_changed(struct usage *u)
 {
     enter();
     u->changes++;
+    leave();
+}
+
+/* ---- holds ---- */
+
+/* Is path `at`, or below it? */
+static bool is_under(const char *path, const char *at)
+{
+    size_t n = strlen(at);
+    return strncmp(path, at, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+static bool meets(const struct usage *u, const struct usage_hold *h, const char *path)
+{
+    if (u->links || u->mixed)
+        return true;
+    return h->what == USAGE_HOLD_MOVE ? is_under(path, h->path) : strcmp(path, h->path) == 0;
+}
+
+static bool is_free(struct usage *u, const char *path)
+{
+    LIST_EACH(it, &u->holds)
+    {
+        const struct usage_hold *h = LIST_ENTRY(it, struct usage_hold, node);
+        if ((h->good || h->what == USAGE_HOLD_MOVE) && meets(u, h, path))
+            return false;
+    }
+    return true;
+}
+
+static void spoil(struct usage *u, const char *path)
+{
+    LIST_EACH(it, &u->holds)
+    {
+        struct usage_hold *h = LIST_ENTRY(it, struct usage_hold, node);
+        if (h->what == USAGE_HOLD_CHANGE && (u->links || is_under(h->path, path)))
+            h->good = false;
+    }
+}
+
+struct usage_hold *usage_hold_new(struct usage *u, const char *path, enum usage_hold_for what)
+{
+    size_t n = strlen(path);
+    struct usage_hold *h = mem_zalloc(sizeof *h + n + 1);
+    memcpy(h->path, path, n);
+    h->what = what;
+    enter();
+    u->opens += what == USAGE_HOLD_OPEN;
+    u->moves += what == USAGE_HOLD_MOVE;
+    u->mixed = u->mixed || (u->opens > 0 && u->moves > 0);
+    if (what == USAGE_HOLD_MOVE)
+        spoil(u, path);
+    else
+        h->good = is_free(u, path);
+    list_push(&u->holds, &h->node);
+    leave();
+    return h;
+}
+
+bool usage_hold_good(const struct usage_hold *h)
+{
+    enter();
+    bool good = h != NULL && h->good;
+    leave();
+    return good;
+}
+
+void usage_hold_free(struct usage *u, struct usage_hold **hp)
+{
+    struct usage_hold *h = *hp;
+    *hp = NULL;
+    if (h == NULL)
+        return;
+    enter();
+    list_remove(&h->node);
+    u->opens -= h->what == USAGE_HOLD_OPEN;
+    u->moves -= h->what == USAGE_HOLD_MOVE;
+    u->mixed = u->mixed && u->opens > 0;
+    leave();
+    mem_free(h);
+}
+
+void usage_has_links(struct usage *u)
+{
+    enter();
+    u->links = true;
     leave();
 }

@@ -46,4 +46,23 @@ struct usage_sum usage_now(struct usage *u);
 uint64_t usage_changes(struct usage *u);
 void usage_changed(struct usage *u);
 
+/*
+ * What is at a name can be given back once only, however many at a time replace it, remove it or
+ * cut it. Who is about to holds the name; whose hold is not good gives nothing back: what is then
+ * counted too much, the next count puts right. Nobody waits.
+ */
+enum usage_hold_for {
+    USAGE_HOLD_CHANGE, /* until an operation on the name has ended */
+    USAGE_HOLD_OPEN,   /* while a file is open that is changed in place, under whatever name */
+    USAGE_HOLD_MOVE,   /* while the name, and all below it, are on the way elsewhere; never good */
+};
+struct usage_hold;
+struct usage_hold *usage_hold_new(struct usage *u, const char *path, enum usage_hold_for what);
+/* Is it still good? One of a CHANGE ends to be when its name is moved. NULL is not. */
+bool usage_hold_good(const struct usage_hold *h);
+void usage_hold_free(struct usage *u, struct usage_hold **hp); /* NULL-safe */
+/* There are links, so one file may have several names: from now on only one hold is good at a time.
+ */
+void usage_has_links(struct usage *u);
+
 #endif

@@ -10,20 +10,46 @@
 #include "gateway/base/mem.h"
 #include "gateway/vfs/quota.h"
 #include "gateway/vfs/usage.h"
+#include "tests/support/fail_fs.h"
 #include "tests/support/sync.h"
+
+/* A store whose views fail on command. */
+struct faulty {
+    struct backend base;
+    struct backend *store;
+    struct fs *view; /* the last one */
+};
+
+static enum gw_err faulty_view(struct backend *b, const struct backend_view *args, struct fs **out)
+{
+    struct faulty *y = (struct faulty *)b;
+    struct fs *inner = NULL;
+    enum gw_err err = backend_view_new(y->store, args, &inner);
+    if (err == GW_OK)
+        *out = y->view = fail_fs_new(inner);
+    return err;
+}
+
+static void faulty_free(struct backend *b)
+{
+    (void)b;
+}
+
+static const struct backend_type faulty_type = {.view = faulty_view, .free = faulty_free};
 
 struct fixture {
     struct loop *loop;
     struct backend *store;
-    struct fs *raw; /* the whole store, past all limits */
+    struct faulty faulty; /* "faulty": the same */
+    struct fs *raw;       /* the whole store, past all limits */
     struct vfs *v;
     struct fs *fs; /* with limits */
 };
 
 static struct backend *backend_named(void *arg, const char *name)
 {
-    (void)name;
-    return ((struct fixture *)arg)->store;
+    struct fixture *f = arg;
+    return strcmp(name, "faulty") == 0 ? &f->faulty.base : f->store;
 }
 
 static int setup(void **state)
@@ -36,6 +62,8 @@ static int setup(void **state)
     const struct backend_env env = {.loop = f->loop};
     assert_int_equal(backend_new(&env, "m", &any, &f->store, NULL), GW_OK);
     assert_int_equal(backend_view_new(f->store, &whole, &f->raw), GW_OK);
+    f->faulty =
+        (struct faulty){.base = {.type = &faulty_type, .env = env, .refs = 1}, .store = f->store};
     *state = f;
     return 0;
 }
@@ -55,10 +83,10 @@ static int teardown(void **state)
 #define TEXT(s) ((char *)(uintptr_t)(s))
 
 /* The tree of a user with these limits; "/ro" is read-only, and shows the store's folder `ro`. */
-static void begin(struct fixture *f, struct identity_limits limits)
+static void begin_on(struct fixture *f, const char *backend, struct identity_limits limits)
 {
     struct identity_mount mounts[] = {
-        {.path = TEXT("/"), .backend = TEXT("m"), .prefix = TEXT("")},
+        {.path = TEXT("/"), .backend = TEXT(backend), .prefix = TEXT("")},
         {.path = TEXT("/ro"), .backend = TEXT("m"), .prefix = TEXT("ro"), .read_only = true},
     };
     const struct identity id = {
@@ -68,6 +96,11 @@ static void begin(struct fixture *f, struct identity_limits limits)
     if (vfs_new(&env, &id, &f->v, &msg) != GW_OK)
         fail_msg("%s", msg.text);
     f->fs = quota_new(f->v, &id, NULL);
+}
+
+static void begin(struct fixture *f, struct identity_limits limits)
+{
+    begin_on(f, "m", limits);
 }
 
 static void put_raw(struct fixture *f, const char *path, size_t n)
@@ -191,6 +224,165 @@ static void test_one_name_twice(void **state)
     assert_int_equal(sync_close(&b), GW_OK);
     assert_int_equal(used(f).files, 1);
     assert_left(f, 90);
+}
+
+static void set_size(struct fs_file *file, uint64_t size, enum gw_err want)
+{
+    const struct fs_attr attr = {.set = FS_ATTR_SIZE, .size = size};
+    struct sync s = {.op = NULL};
+    s.op = fs_fsetstat(file, &attr, sync_done, &s);
+    assert_int_equal(sync_wait(file->fs->loop, &s), want);
+}
+
+/* What two replace at the same moment is given back once. */
+static void test_replaced_twice_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct fs_file *file[2] = {NULL, NULL};
+    struct sync s[2] = {{.op = NULL}, {.op = NULL}};
+    begin(f, (struct identity_limits){.quota_bytes = 100, .quota_files = 50});
+    assert_int_equal(put(f, "/x", 60), GW_OK);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(sync_open(f->fs, "/x", FS_WRITE | FS_TRUNC, &file[i]), GW_OK);
+    for (unsigned i = 0; i < 2; i++)
+        s[i].op = fs_close(&file[i], sync_done, &s[i]);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(sync_wait(f->loop, &s[i]), GW_OK);
+    assert_left(f, 100);
+}
+
+/* The same for files that are changed in place, by whatever name they go meanwhile. */
+static void test_in_place_twice(void **state)
+{
+    static const char ten[10] = "0123456789";
+    const struct fs_attr empty = {.set = FS_ATTR_SIZE, .size = 0};
+    struct fixture *f = *state;
+    struct fs_file *a = NULL, *b = NULL;
+    begin(f, (struct identity_limits){.quota_bytes = 100, .quota_files = 50});
+    assert_int_equal(put(f, "/a", 60), GW_OK);
+    assert_int_equal(sync_open(f->fs, "/a", FS_WRITE, &a), GW_OK);
+    assert_int_equal(sync_open(f->fs, "/a", FS_WRITE, &b), GW_OK);
+    set_size(a, 0, GW_OK);
+    set_size(b, 0, GW_OK);
+    assert_int_equal(sync_close(&a), GW_OK);
+    assert_int_equal(sync_close(&b), GW_OK);
+    assert_left(f, 100);
+
+    for (unsigned renamed = 0; renamed < 2; renamed++) {
+        assert_int_equal(put(f, "/a", 10), GW_OK);
+        assert_int_equal(sync_open(f->fs, "/a", FS_WRITE, &a), GW_OK);
+        if (renamed)
+            assert_int_equal(sync_rename(f->fs, "/a", "/b", 0), GW_OK);
+        assert_int_equal(sync_setstat(f->fs, renamed ? "/b" : "/a", true, &empty), GW_OK);
+        assert_int_equal(sync_write(a, 0, ten, sizeof ten), GW_OK);
+        assert_int_equal(sync_close(&a), GW_OK);
+        assert_left(f, 90);
+    }
+}
+
+/* A file with two names counts twice, and grows under both. */
+static void test_two_names(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, (struct identity_limits){.quota_bytes = 100, .quota_files = 50});
+    assert_int_equal(put(f, "/a", 0), GW_OK);
+    assert_int_equal(sync_hardlink(f->fs, "/a", "/b"), GW_OK);
+    const struct fs_attr longer = {.set = FS_ATTR_SIZE, .size = 60};
+    assert_int_equal(sync_setstat(f->fs, "/a", true, &longer), GW_OK);
+    assert_int_equal(sync_remove(f->fs, "/b"), GW_OK);
+    assert_left(f, 40);
+    assert_int_equal(used(f).files, 1);
+}
+
+/* An upload over a file that has moved away replaces nothing. */
+static void test_replaced_has_moved(void **state)
+{
+    static const char text[60] = "";
+    struct fixture *f = *state;
+    struct fs_file *file = NULL;
+    begin(f, (struct identity_limits){.quota_bytes = 100, .quota_files = 50});
+    assert_int_equal(put(f, "/x", 60), GW_OK);
+    assert_int_equal(sync_open(f->fs, "/x", FS_WRITE | FS_CREATE | FS_TRUNC, &file), GW_OK);
+    assert_int_equal(sync_write(file, 0, text, sizeof text), GW_OK);
+    assert_int_equal(sync_rename(f->fs, "/x", "/y", 0), GW_OK);
+    assert_int_equal(sync_close(&file), GW_QUOTA);
+    assert_left(f, 40);
+    assert_int_equal(used(f).files, 1);
+}
+
+/* A store that cannot cut a file keeps all of it. */
+static void test_not_cut(void **state)
+{
+    static const char text[60] = "";
+    struct fixture *f = *state;
+    struct fs_file *file = NULL;
+    begin_on(f, "faulty", (struct identity_limits){.quota_bytes = 100});
+    fail_fs_set(f->faulty.view, &(struct fail_fs_rule){.call = FAIL_FS_FSETSTAT,
+                                                       .how = FAIL_FS_BEFORE,
+                                                       .err = GW_UNSUPPORTED});
+    assert_int_equal(sync_open(f->fs, "/x", FS_WRITE | FS_CREATE | FS_TRUNC, &file), GW_OK);
+    assert_int_equal(sync_write(file, 0, text, sizeof text), GW_OK);
+    set_size(file, 0, GW_UNSUPPORTED);
+    assert_int_equal(sync_close(&file), GW_OK);
+    assert_left(f, 40);
+}
+
+/* Nor does one whose close fails give anything back. */
+static void test_close_fails_in_place(void **state)
+{
+    struct fixture *f = *state;
+    struct fs_file *file = NULL;
+    begin_on(f, "faulty", (struct identity_limits){.quota_bytes = 100});
+    assert_int_equal(put(f, "/x", 60), GW_OK);
+    fail_fs_set(f->faulty.view,
+                &(struct fail_fs_rule){
+                    .call = FAIL_FS_CLOSE, .how = FAIL_FS_BEFORE, .times = 1, .err = GW_IO});
+    assert_int_equal(sync_open(f->fs, "/x", FS_WRITE, &file), GW_OK);
+    set_size(file, 0, GW_OK);
+    assert_int_equal(sync_close(&file), GW_IO);
+    assert_left(f, 40);
+}
+
+/* The client leaves while its file is being stored: it may be there. */
+static void test_close_cancelled(void **state)
+{
+    static const char text[60] = "";
+    struct fixture *f = *state;
+    struct fs_file *file = NULL;
+    struct sync s = {.op = NULL};
+    begin(f, (struct identity_limits){.quota_bytes = 100});
+    assert_int_equal(sync_open(f->fs, "/x", FS_WRITE | FS_CREATE | FS_TRUNC, &file), GW_OK);
+    assert_int_equal(sync_write(file, 0, text, sizeof text), GW_OK);
+    s.op = fs_close(&file, sync_done, &s);
+    op_cancel(&s.op);
+    assert_left(f, 40);
+}
+
+/* No more is copied than was charged, however the source grows meanwhile. */
+static void test_copy_of_what_grows(void **state)
+{
+    const struct fs_attr longer = {.set = FS_ATTR_SIZE, .size = 50};
+    struct fixture *f = *state;
+    struct fs_file *from = NULL, *to = NULL;
+    struct fs_attr attr;
+    struct sync s = {.op = NULL};
+    begin_on(f, "faulty", (struct identity_limits){.quota_bytes = 100});
+    assert_int_equal(put(f, "/a", 10), GW_OK);
+    fail_fs_set(f->faulty.view,
+                &(struct fail_fs_rule){.call = FAIL_FS_COPY, .how = FAIL_FS_HOLD, .times = 1});
+    assert_int_equal(sync_open(f->fs, "/a", FS_READ, &from), GW_OK);
+    assert_int_equal(sync_open(f->fs, "/b", FS_WRITE | FS_CREATE | FS_TRUNC, &to), GW_OK);
+    s.op = fs_copy(from, 0, 0, to, 0, sync_done, &s);
+    while (fail_fs_calls(f->faulty.view, FAIL_FS_COPY) == 0)
+        loop_poll(f->loop);
+    assert_int_equal(sync_setstat(f->fs, "/a", true, &longer), GW_OK);
+    fail_fs_release(f->faulty.view);
+    assert_int_equal(sync_wait(f->loop, &s), GW_OK);
+    assert_int_equal(sync_close(&to), GW_OK);
+    assert_int_equal(sync_close(&from), GW_OK);
+    assert_int_equal(sync_stat(f->raw, "/b", true, &attr), GW_OK);
+    assert_int_equal(attr.size, 10);
+    assert_left(f, 40);
 }
 
 static void test_files(void **state)
@@ -347,6 +539,14 @@ int main(void)
         ROW(test_what_is_there_counts),
         ROW(test_every_change_counts),
         ROW(test_one_name_twice),
+        ROW(test_replaced_twice_at_once),
+        ROW(test_in_place_twice),
+        ROW(test_two_names),
+        ROW(test_replaced_has_moved),
+        ROW(test_not_cut),
+        ROW(test_close_fails_in_place),
+        ROW(test_close_cancelled),
+        ROW(test_copy_of_what_grows),
         ROW(test_files),
         ROW(test_largest_file),
         ROW(test_copy),
