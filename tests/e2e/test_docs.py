@@ -6,6 +6,7 @@ import re
 import jsonschema
 import pytest
 
+from authority import Certificates
 from gateway import POSTERN, ROOT, run
 
 ENVIRONMENT = {"VERIFIER_TOKEN": "hush", "VERIFIER_SECRET": "hush hush hush hush",
@@ -82,11 +83,11 @@ VERIFIERS = re.findall(r'^```json\n(\{ "type": "(?:http|program)".*?)^```',
 
 
 @pytest.mark.parametrize("text", VERIFIERS, ids=range(len(VERIFIERS)))
-def test_verifier_as_shown(text, postern, monkeypatch):
+def test_verifier_as_shown(text, postern, tmp_path, monkeypatch):
     """`check` takes it, with the files that it names replaced by some that are here."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    verifier = json.loads(text.replace("/etc/postern/our-ca.pem", "/etc/ssl/certs/ca-certificates.crt"))
+    verifier = json.loads(text.replace("/etc/postern/our-ca.pem", str(Certificates(tmp_path).ca)))
     if verifier["type"] == "program":
         verifier["command"][0] = "/bin/true"
     gateway = postern({"drops": {"type": "memory"}}, start=False, auth={"verifiers": [verifier]})

@@ -14,6 +14,7 @@ import paramiko
 import pytest
 
 import slapd
+from authority import Certificates
 from gateway import PASSWORD, POSTERN, ROOT, run
 from raw import Login, connected, key_of
 from terminal import on_terminal
@@ -36,8 +37,8 @@ class Installed:
             shutil.copy(program, self.lib)
         for name, key in (("host_ed25519", keys.host), ("host_rsa", keys.rsa)):
             shutil.copy(key, self.etc / name)
-        for name in ("ca.pem", "our-ca.pem"):
-            shutil.copy("/etc/ssl/certs/ca-certificates.crt", self.etc / name)
+        for name in ("ca", "our-ca"):
+            Certificates(self.etc, name)
         self.write("users.json", {"users": []})
 
     def write(self, name, value):
