@@ -11,6 +11,7 @@
 
 struct program_dialogs {
     struct loop *loop;
+    uint64_t life_ms;
     struct list parked;
     unsigned count; /* parked or not */
     uint64_t next;
@@ -39,10 +40,11 @@ struct round {
     void *arg;
 };
 
-struct program_dialogs *program_dialogs_new(struct loop *l)
+struct program_dialogs *program_dialogs_new(struct loop *l, uint64_t life_ms)
 {
     struct program_dialogs *ds = mem_zalloc(sizeof *ds);
     ds->loop = l;
+    ds->life_ms = life_ms;
     list_init(&ds->parked);
     return ds;
 }
@@ -182,7 +184,7 @@ enum gw_err program_dialog_start(struct program_dialogs *ds, const char *const *
     ds->count++;
     gw_buf_init(&d->out, PROGRAM_DIALOG_LINE_MAX_BYTES);
     snprintf(d->token, sizeof d->token, "%llu", (unsigned long long)++ds->next);
-    d->life = deadline_start(ds->loop, PROGRAM_DIALOG_LIFE_MS, on_life, d);
+    d->life = deadline_start(ds->loop, ds->life_ms, on_life, d);
     *out = d;
     return GW_OK;
 }

@@ -8,14 +8,15 @@
 
 #include "gateway/io/proc.h"
 
-#define PROGRAM_DIALOG_LIFE_MS        (60u * 1000u) /* from its start to its end */
+#define PROGRAM_DIALOG_LIFE_MS        (60u * 1000u)
 #define PROGRAM_DIALOGS_MAX           128u          /* of one verifier on one loop */
 #define PROGRAM_DIALOG_LINE_MAX_BYTES (256u * 1024u)
 
 struct program_dialogs;
 struct program_dialog;
 
-struct program_dialogs *program_dialogs_new(struct loop *l);
+/* life_ms: of each, from its start to its end; PROGRAM_DIALOG_LIFE_MS but in tests. */
+struct program_dialogs *program_dialogs_new(struct loop *l, uint64_t life_ms);
 /* Ends those that are parked. None is in anybody's hands. */
 void program_dialogs_free(struct program_dialogs **dsp);
 unsigned program_dialogs_count(const struct program_dialogs *ds);

@@ -286,7 +286,7 @@ static enum gw_err fill(struct program *v, const struct verifier_env *env, const
     if (err != GW_OK)
         return err;
     if (talk->n > 0)
-        v->dialogs = program_dialogs_new(v->loop);
+        v->dialogs = program_dialogs_new(v->loop, PROGRAM_DIALOG_LIFE_MS);
     if (cf->persistent)
         v->pool = program_pool_new(
             v->loop, &(struct program_pool_conf){.cmd = &v->main,

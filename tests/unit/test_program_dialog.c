@@ -29,7 +29,7 @@ static int setup(void **state)
     signal(SIGPIPE, SIG_IGN);
     log_level_now = LOG_LVL_ERROR;
     assert_int_equal(loop_new(&loop), GW_OK);
-    all = program_dialogs_new(loop);
+    all = program_dialogs_new(loop, PROGRAM_DIALOG_LIFE_MS);
     return 0;
 }
 
@@ -134,6 +134,34 @@ static void test_park(void **state)
     program_dialog_free(&b, false);
 }
 
+static bool none_is_left(void *arg)
+{
+    return program_dialogs_count(arg) == 0;
+}
+
+/* Whether it is asked or parked when its time is over. */
+static void test_life(void **state)
+{
+    (void)state;
+    struct program_dialogs *brief = program_dialogs_new(loop, 300);
+    struct program_dialogs *usual = all;
+    struct call c;
+    char token[64];
+    all = brief;
+    struct program_dialog *d = start("sleep 60");
+    say(d, "", &c);
+    assert_int_equal(c.err, GW_TIMEOUT);
+    program_dialog_free(&d, false);
+    d = start("echo one; sleep 60");
+    say(d, "", &c);
+    assert_string_equal(c.out, "one");
+    snprintf(token, sizeof token, "%s", program_dialog_park(&d, NULL));
+    assert_true(sync_until(loop, none_is_left, brief));
+    assert_null(program_dialog_take(brief, token));
+    program_dialogs_free(&brief);
+    all = usual;
+}
+
 /* So many logins may be led at a time; parked ones end with the table. */
 static void test_bounded(void **state)
 {
@@ -150,7 +178,7 @@ static void test_bounded(void **state)
     for (unsigned i = 0; i < PROGRAM_DIALOGS_MAX; i++)
         program_dialog_park(&d[i], "s");
     program_dialogs_free(&all);
-    all = program_dialogs_new(loop);
+    all = program_dialogs_new(loop, PROGRAM_DIALOG_LIFE_MS);
 }
 
 static void test_cancel(void **state)
@@ -177,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_park, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_life, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
     };
