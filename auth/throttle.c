@@ -6,18 +6,21 @@
 #include "auth/auth.h"
 #include "auth/cidr.h"
 #include "auth/lru.h"
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 
 #define SOURCE_BYTES  16u
-#define SLASH_64      8u /* bytes: one customer's line */
-#define SOURCE_FACTOR 4u /* source_failures, where it is 0 */
+#define SLASH_64      8u  /* bytes: one customer's line */
+#define ENDS_A_TURN   64u /* bans, with a line each: the loop has others to serve */
+#define SOURCE_FACTOR 4u  /* source_failures, where it is 0 */
 
 /* Of a source, or of a user from there: first counted, then banned. */
 struct entry {
     struct lru_node node;
-    uint64_t since_ms; /* of the window */
-    uint64_t until_ms; /* of the ban; 0 = none */
-    uint32_t failures;
+    uint64_t since_ms;          /* of the window */
+    uint64_t until_ms;          /* of the ban; 0 = none */
+    uint32_t failures, refused; /* before the ban, in it */
+    char *peer, *user;          /* of a ban, for the log; no user = the whole source */
     bool told;
 };
 
@@ -46,7 +49,35 @@ static struct entry *entry_of(struct lru_node *n)
 static void drop(struct lru *from, struct entry *e)
 {
     lru_remove(from, &e->node);
+    mem_free(e->peer);
+    mem_free(e->user);
     mem_free(e);
+}
+
+static bool is_over(const struct entry *e, uint64_t now_ms)
+{
+    return e != NULL && now_ms >= e->until_ms;
+}
+
+static void end_ban(struct throttle *t, struct entry *e)
+{
+    if (e->user != NULL)
+        LOG_EVENT(LOG_LVL_INFO, NULL, "ban_end", log_str("whom", "user"), log_str("user", e->user),
+                  log_str("peer", e->peer), log_u64("refused", e->refused));
+    else
+        LOG_EVENT(LOG_LVL_INFO, NULL, "ban_end", log_str("whom", "source"),
+                  log_str("peer", e->peer), log_u64("refused", e->refused));
+    drop(&t->banned, e);
+}
+
+void throttle_tick(struct throttle *t, uint64_t now_ms)
+{
+    struct entry *e;
+    pthread_mutex_lock(&t->lock);
+    for (unsigned n = 0; n < ENDS_A_TURN && is_over(e = entry_of(lru_oldest(&t->banned)), now_ms);
+         n++)
+        end_ban(t, e);
+    pthread_mutex_unlock(&t->lock);
 }
 
 static void drop_all(struct lru *l)
@@ -128,8 +159,8 @@ static struct entry *ban_of(struct throttle *t, const char *address, const char 
     if (!key_of(t, address, user, &key))
         return NULL;
     struct entry *e = entry_of(lru_find(&t->banned, &key));
-    if (e != NULL && now_ms >= e->until_ms) {
-        drop(&t->banned, e);
+    if (is_over(e, now_ms)) {
+        end_ban(t, e);
         e = NULL;
     }
     return e;
@@ -142,6 +173,7 @@ bool throttle_refuses(struct throttle *t, const char *address, uint64_t now_ms, 
     if (e != NULL) {
         *first = !e->told;
         e->told = true;
+        e->refused++;
         t->counts.refused++;
     }
     pthread_mutex_unlock(&t->lock);
@@ -153,11 +185,15 @@ enum throttle_ban throttle_look(struct throttle *t, const char *address, const c
 {
     enum throttle_ban ban = THROTTLE_FREE;
     pthread_mutex_lock(&t->lock);
-    if (ban_of(t, address, NULL, now_ms) != NULL)
+    struct entry *e = ban_of(t, address, NULL, now_ms);
+    if (e != NULL)
         ban = THROTTLE_SOURCE;
-    else if (ban_of(t, address, user, now_ms) != NULL)
+    else if ((e = ban_of(t, address, user, now_ms)) != NULL)
         ban = THROTTLE_USER;
-    t->counts.refused += ban != THROTTLE_FREE;
+    if (e != NULL) {
+        e->refused++;
+        t->counts.refused++;
+    }
     pthread_mutex_unlock(&t->lock);
     return ban;
 }
@@ -175,11 +211,11 @@ static struct entry *count_of(struct throttle *t, const struct lru_key *key, uin
 
 static void ban(struct throttle *t, struct entry *e, uint64_t now_ms)
 {
-    struct entry *old;
+    struct entry *old = entry_of(lru_oldest(&t->banned));
     lru_remove(&t->counted, &e->node);
-    while ((old = entry_of(lru_oldest(&t->banned))) != NULL && now_ms >= old->until_ms)
-        drop(&t->banned, old);
-    if (lru_full(&t->banned)) {
+    if (is_over(old, now_ms)) {
+        end_ban(t, old);
+    } else if (lru_full(&t->banned)) {
         drop(&t->banned, old);
         t->counts.bans_evicted++;
     }
@@ -188,7 +224,8 @@ static void ban(struct throttle *t, struct entry *e, uint64_t now_ms)
 }
 
 /* True: that was the last one, and a ban begins. */
-static bool count(struct throttle *t, const char *address, const char *user, uint64_t now_ms)
+static bool count(struct throttle *t, const char *address, const char *user, const char *shown,
+                  uint64_t now_ms)
 {
     struct lru_key key;
     uint32_t limit = limit_of(t, user == NULL);
@@ -206,16 +243,18 @@ static bool count(struct throttle *t, const char *address, const char *user, uin
     lru_touch(&t->counted, &e->node);
     if (++e->failures < limit || limit == 0)
         return false;
+    e->peer = mem_strdup(address);
+    e->user = user == NULL ? NULL : mem_strdup(shown);
     ban(t, e, now_ms);
     return true;
 }
 
 enum throttle_ban throttle_failed(struct throttle *t, const char *address, const char *user,
-                                  uint64_t now_ms)
+                                  const char *shown, uint64_t now_ms)
 {
     pthread_mutex_lock(&t->lock);
-    bool user_ban = user != NULL && count(t, address, user, now_ms);
-    bool source_ban = count(t, address, NULL, now_ms);
+    bool user_ban = user != NULL && count(t, address, user, shown, now_ms);
+    bool source_ban = count(t, address, NULL, NULL, now_ms);
     t->counts.failures++;
     t->counts.user_bans += user_ban;
     t->counts.source_bans += source_ban;

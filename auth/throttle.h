@@ -3,6 +3,8 @@
  * source, and of one source, are counted in a window; at the limit the pair or the source is banned
  * for ban_s. One for the process, any thread. A source is an IPv4 address or an IPv6 /64.
  *
+ * throttle_tick() ends bans whose time is over, with a line in the log (ban_end).
+ *
  * The tables are bounded. A flood of failures from ever new sources pushes out counts, never bans;
  * to push out a ban takes as many bans as the table holds.
  *
@@ -36,11 +38,16 @@ bool throttle_refuses(struct throttle *t, const char *address, uint64_t now_ms, 
 /* Before a verifier is asked. */
 enum throttle_ban throttle_look(struct throttle *t, const char *address, const char *user,
                                 uint64_t now_ms);
-/* One failed login: what it has led to, THROTTLE_FREE where no ban began with it. */
+/* One failed login: what it has led to, THROTTLE_FREE where no ban began with it. shown: the user as
+ * the log may name it. */
 enum throttle_ban throttle_failed(struct throttle *t, const char *address, const char *user,
-                                  uint64_t now_ms);
+                                  const char *shown, uint64_t now_ms);
 /* The user is in: what failed in that name from there is forgotten. */
 void throttle_succeeded(struct throttle *t, const char *address, const char *user, uint64_t now_ms);
+
+/* About once THROTTLE_TICK_MS. */
+#define THROTTLE_TICK_MS 1000u
+void throttle_tick(struct throttle *t, uint64_t now_ms);
 
 /* Since the start; the last two: now. */
 struct throttle_counts {

@@ -10,6 +10,7 @@
 #include "gateway/admission.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/budget.h"
+#include "gateway/io/deadline.h"
 #include "gateway/io/work.h"
 #include "gateway/snapshot.h"
 #include "gateway/ssh/listener.h"
@@ -27,7 +28,8 @@ struct server {
     unsigned nworkers, started;
     struct listener **listeners;
     size_t nlisteners;
-    unsigned left; /* workers that have not drained; first loop */
+    struct op *tick; /* of the throttle */
+    unsigned left;   /* workers that have not drained; first loop */
     bool draining;
 };
 
@@ -196,11 +198,21 @@ static void log_start(struct server *srv)
               log_u64("pid", (uint64_t)getpid()), log_u64("loops", srv->nworkers));
 }
 
+static void tick(void *arg)
+{
+    struct server *srv = arg;
+    struct loop *l = worker_loop(srv->workers[0]);
+    throttle_tick(srv->throttle, loop_now_ms(l));
+    srv->tick = deadline_start(l, THROTTLE_TICK_MS, tick, srv);
+}
+
 void server_run(struct server *srv)
 {
     worker_sweep(srv->workers[0]);
+    tick(srv);
     log_start(srv);
     loop_run(worker_loop(srv->workers[0]));
+    op_cancel(&srv->tick);
     for (unsigned i = 1; i < srv->nworkers; i++)
         worker_join(srv->workers[i]);
     srv->started = 1;

@@ -115,8 +115,8 @@ static void on_delayed(void *arg)
 static void count_guess(struct conn *c)
 {
     static const char *const whom[] = {[THROTTLE_USER] = "user", [THROTTLE_SOURCE] = "source"};
-    enum throttle_ban ban =
-        throttle_failed(c->env->throttle, c->peer, c->user, loop_now_ms(c->env->loop));
+    enum throttle_ban ban = throttle_failed(c->env->throttle, c->peer, c->user, c->log_user.value,
+                                            loop_now_ms(c->env->loop));
     c->login->throttled = true;
     if (ban == THROTTLE_FREE)
         return;

@@ -6,9 +6,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "tests/support/authkit.h"
 
@@ -61,7 +63,7 @@ static void test_limits(void **state)
         uint64_t now = 1000;
         for (unsigned k = 1; k <= rows[i].failures; k++, now += rows[i].step_ms) {
             enum throttle_ban got =
-                throttle_failed(t, rows[i].address, rows[i].users[(k - 1) % 2], now);
+                throttle_failed(t, rows[i].address, rows[i].users[(k - 1) % 2], "-", now);
             if (got != (k == rows[i].failures ? rows[i].want : THROTTLE_FREE))
                 fail_msg("row %zu: failure %u led to %d", i, k, (int)got);
         }
@@ -76,8 +78,8 @@ static void test_user_before_source(void **state)
     (void)state;
     struct throttle *t = begin("{\"failures\":2}");
     bool first = false;
-    assert_int_equal(throttle_failed(t, HERE, "a", 1), THROTTLE_FREE);
-    assert_int_equal(throttle_failed(t, HERE, "a", 1), THROTTLE_USER);
+    assert_int_equal(throttle_failed(t, HERE, "a", "a", 1), THROTTLE_FREE);
+    assert_int_equal(throttle_failed(t, HERE, "a", "a", 1), THROTTLE_USER);
     assert_int_equal(throttle_look(t, HERE, "a", 1), THROTTLE_USER);
     assert_int_equal(throttle_look(t, HERE, "b", 1), THROTTLE_FREE);
     assert_int_equal(throttle_look(t, THERE, "a", 1), THROTTLE_FREE);
@@ -87,9 +89,12 @@ static void test_user_before_source(void **state)
                                          i % 2   ? "c"
                                          : i < 2 ? "d"
                                                  : "e",
+                                         i % 2   ? "c"
+                                         : i < 2 ? "d"
+                                                 : "e",
                                          1),
                          i == 3 || i == 4 ? THROTTLE_USER : THROTTLE_FREE);
-    assert_int_equal(throttle_failed(t, HERE, "f", 1), THROTTLE_SOURCE);
+    assert_int_equal(throttle_failed(t, HERE, "f", "f", 1), THROTTLE_SOURCE);
     assert_int_equal(throttle_look(t, HERE, "b", 1), THROTTLE_SOURCE);
     assert_int_equal(throttle_look(t, THERE, "a", 1), THROTTLE_FREE);
     throttle_free(&t);
@@ -100,13 +105,13 @@ static void test_expiry_and_first_word(void **state)
     (void)state;
     struct throttle *t = begin("{\"source_failures\":1,\"ban_s\":5}");
     bool first = false;
-    assert_int_equal(throttle_failed(t, HERE, "a", 1000), THROTTLE_SOURCE);
+    assert_int_equal(throttle_failed(t, HERE, "a", "a", 1000), THROTTLE_SOURCE);
     assert_true(throttle_refuses(t, HERE, 1001, &first));
     assert_true(first);
     assert_true(throttle_refuses(t, HERE, 5999, &first));
     assert_false(first);
     assert_false(throttle_refuses(t, HERE, 6000, &first));
-    assert_int_equal(throttle_failed(t, HERE, "a", 7000), THROTTLE_SOURCE); /* a new one */
+    assert_int_equal(throttle_failed(t, HERE, "a", "a", 7000), THROTTLE_SOURCE); /* a new one */
     assert_true(throttle_refuses(t, HERE, 7001, &first));
     assert_true(first);
     struct throttle_counts c = throttle_counts(t);
@@ -115,6 +120,51 @@ static void test_expiry_and_first_word(void **state)
     assert_int_equal(c.refused, 3);
     assert_int_equal(c.banned, 1);
     throttle_free(&t);
+}
+
+/* A line when it is over, once, and not before; whoever comes back first may be what ends it. */
+static void test_end_is_logged(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t tick_ms;
+        bool comes; /* back, in place of the tick */
+        unsigned lines;
+    } rows[] = {{5999, false, 0}, {6000, false, 2}, {6000, true, 2}};
+    char *path = authkit_file("");
+    struct gw_errmsg msg;
+    const struct log_conf conf = {
+        .level = LOG_LVL_INFO, .format = LOG_TEXT, .output = LOG_TO_FILE, .path = path};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct throttle *t = begin("{\"failures\":1,\"source_failures\":1,\"ban_s\":5}");
+        bool first;
+        assert_int_equal(log_open(&conf, &msg), GW_OK);
+        (void)throttle_failed(t, HERE, "secret", "shown", 1000);
+        assert_true(throttle_refuses(t, HERE, 2000, &first));
+        assert_int_equal(throttle_look(t, HERE, "secret", 2000), THROTTLE_SOURCE);
+        if (rows[i].comes)
+            assert_int_equal(throttle_look(t, HERE, "secret", rows[i].tick_ms), THROTTLE_FREE);
+        throttle_tick(t, rows[i].tick_ms);
+        throttle_tick(t, rows[i].tick_ms);
+        throttle_free(&t);
+        log_close();
+        char text[4096] = "";
+        FILE *f = fopen(path, "r+");
+        size_t len = fread(text, 1, sizeof text - 1, f);
+        assert_int_equal(ftruncate(fileno(f), 0), 0);
+        (void)fclose(f);
+        text[len] = '\0';
+        unsigned lines = 0;
+        for (const char *at = text; (at = strstr(at, "ban_end")) != NULL; at++)
+            lines++;
+        assert_int_equal(lines, rows[i].lines);
+        assert_null(strstr(text, "secret"));
+        if (lines > 0) {
+            assert_non_null(strstr(text, "whom=user user=shown"));
+            assert_non_null(strstr(text, "refused=2"));
+        }
+    }
+    authkit_remove(&path);
 }
 
 static void test_sources(void **state)
@@ -135,7 +185,7 @@ static void test_sources(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct throttle *t = begin("{\"source_failures\":1}");
         bool first;
-        (void)throttle_failed(t, rows[i].fails, "a", 1);
+        (void)throttle_failed(t, rows[i].fails, "a", "a", 1);
         if (throttle_refuses(t, rows[i].comes, 1, &first) != rows[i].banned)
             fail_msg("row %zu", i);
         throttle_free(&t);
@@ -148,15 +198,15 @@ static void test_success(void **state)
     (void)state;
     struct throttle *t = begin("{\"failures\":3,\"source_failures\":4}");
     for (unsigned i = 0; i < 10; i++) {
-        assert_int_equal(throttle_failed(t, HERE, "a", 1), THROTTLE_FREE);
-        assert_int_equal(throttle_failed(t, HERE, "a", 1), THROTTLE_FREE);
+        assert_int_equal(throttle_failed(t, HERE, "a", "a", 1), THROTTLE_FREE);
+        assert_int_equal(throttle_failed(t, HERE, "a", "a", 1), THROTTLE_FREE);
         throttle_succeeded(t, HERE, "a", 1);
     }
-    (void)throttle_failed(t, HERE, "b", 1);
-    (void)throttle_failed(t, HERE, "b", 1);
+    (void)throttle_failed(t, HERE, "b", "b", 1);
+    (void)throttle_failed(t, HERE, "b", "b", 1);
     throttle_succeeded(t, HERE, "a", 1);
-    assert_int_equal(throttle_failed(t, HERE, "c", 1), THROTTLE_FREE);
-    assert_int_equal(throttle_failed(t, HERE, "b", 1), THROTTLE_SOURCE);
+    assert_int_equal(throttle_failed(t, HERE, "c", "c", 1), THROTTLE_FREE);
+    assert_int_equal(throttle_failed(t, HERE, "b", "b", 1), THROTTLE_SOURCE);
     throttle_free(&t);
 }
 
@@ -167,19 +217,19 @@ static void test_flood(void **state)
     struct throttle *t = begin("{\"source_failures\":2}");
     char from[64];
     bool first;
-    (void)throttle_failed(t, HERE, "a", 1);
-    assert_int_equal(throttle_failed(t, HERE, "a", 1), THROTTLE_SOURCE);
+    (void)throttle_failed(t, HERE, "a", "a", 1);
+    assert_int_equal(throttle_failed(t, HERE, "a", "a", 1), THROTTLE_SOURCE);
     for (unsigned i = 0; i < 2 * THROTTLE_MAX; i++) {
         snprintf(from, sizeof from, "2001:db8:%x:%x::1", i >> 12, i & 0xfffu);
-        assert_int_equal(throttle_failed(t, from, "a", 2), THROTTLE_FREE);
+        assert_int_equal(throttle_failed(t, from, "a", "a", 2), THROTTLE_FREE);
     }
     assert_true(throttle_refuses(t, HERE, 2, &first));
     assert_int_equal(throttle_counts(t).counted, THROTTLE_MAX);
     assert_int_equal(throttle_counts(t).bans_evicted, 0);
     for (unsigned i = 0; i < THROTTLE_MAX; i++) { /* it takes as many bans: the oldest goes */
         snprintf(from, sizeof from, "2001:db9:%x:%x::1", i >> 12, i & 0xfffu);
-        (void)throttle_failed(t, from, "a", 3);
-        (void)throttle_failed(t, from, "a", 3);
+        (void)throttle_failed(t, from, "a", "a", 3);
+        (void)throttle_failed(t, from, "a", "a", 3);
     }
     assert_int_equal(throttle_counts(t).banned, THROTTLE_MAX);
     assert_int_equal(throttle_counts(t).bans_evicted, 1);
@@ -199,7 +249,7 @@ static void test_reload(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct throttle *t = begin("{\"source_failures\":1}");
         bool first;
-        (void)throttle_failed(t, HERE, "a", 1);
+        (void)throttle_failed(t, HERE, "a", "a", 1);
         struct settings *s = with(rows[i].conf);
         throttle_reload(t, s);
         settings_unref(&s);
@@ -214,6 +264,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_user_before_source),
         cmocka_unit_test(test_expiry_and_first_word),
+        cmocka_unit_test(test_end_is_logged),
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_success),
         cmocka_unit_test(test_flood),
