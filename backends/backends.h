@@ -20,6 +20,9 @@ struct backend_env {
     struct budget *budget;
     const char *state_dir; /* NULL = none; borrowed for the backend's life */
     struct spool *spool; /* for writes that the store cannot take; NULL = none; borrowed as well */
+    /* The configuration came with an identity: it has what it needs, and gets nothing that is the
+     * gateway's own (credentials of its environment). */
+    bool is_users;
 };
 
 /* Whom the view is to the store: one of its named sets, or these keys. */

@@ -38,6 +38,7 @@ struct stores *stores_new(const struct backend_env *env)
     s->env = *env;
     s->state_dir = mem_strdup(env->state_dir);
     s->env.state_dir = s->state_dir;
+    s->env.is_users = true;
     s->refs = 1;
     list_init(&s->open);
     return s;

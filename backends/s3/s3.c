@@ -243,6 +243,10 @@ static enum gw_err store_make(const struct backend_env *env, const void *conf, s
     if (s->conf->prefix != NULL && !fs_prefix_ok(s->conf->prefix))
         err = gw_err_set(msg, GW_CONFIG,
                          "prefix: must not begin with a slash, nor hold \"//\", \".\" or \"..\"");
+    if (err == GW_OK && env->is_users && s->conf->credentials.access_key_id == NULL)
+        err =
+            gw_err_set(msg, GW_CONFIG,
+                       "credentials: are missing: a user's own store takes none of the gateway's");
     if (err == GW_OK)
         err = s3_client_new(env->loop, s->conf, &s->client, msg);
     if (err != GW_OK) {

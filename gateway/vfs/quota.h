@@ -8,8 +8,8 @@
  * the login on; the login does not wait for it. Until it is known, what changes a file waits, and
  * reading and listing does not. A count that fails refuses what waited; the next one tries again.
  *
- * Where it cannot be known who freed what, nothing is given back (usage_hold_new): the sum may be too
- * large until the next count, never too small.
+ * Where it cannot be known who freed what, nothing is given back (usage_hold_new): the sum may be
+ * too large until the next count, never too small.
  *
  * What others than the gateway store, or the same user under another identity, is seen by the next
  * count only: when a session begins while none is there.

@@ -52,6 +52,8 @@ static void test_equal_ones_are_one(void **state)
 
 static void test_bad_ones_say_why(void **state)
 {
+    setenv("AWS_ACCESS_KEY_ID", "the gateway's", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "own", 1);
     static const struct {
         const char *json, *want;
     } rows[] = {
@@ -66,6 +68,7 @@ static void test_bad_ones_say_why(void **state)
         {"{\"bucket\":\"b\",\"credentials\":{\"access_key_id\":\"a\",\"secret_access_key\":"
          "{\"file\":\"/etc/hostname\"}},\"type\":\"s3\"}",
          "store.credentials.secret_access_key: is an object: a string is allowed"},
+        {"{\"bucket\":\"b\",\"type\":\"s3\"}", "store: credentials: are missing"},
         {"not json", "store: "},
     };
     const struct backend_env env = {.loop = *state};
