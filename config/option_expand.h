@@ -1,7 +1,7 @@
 /*
  * ${NAME} and ${NAME:-default} in a configured string take environment variables.
- * $${ is a literal ${; ${user} and the variables of a verifier's template (${password} ...) are left
- * alone: a later stage fills them in.
+ * $${ is a literal ${; ${user} and the variables of a verifier's template (${password} ...) are
+ * left alone: a later stage fills them in.
  */
 #ifndef CONFIG_OPTION_EXPAND_H
 #define CONFIG_OPTION_EXPAND_H

@@ -201,7 +201,8 @@ static const struct opt_spec limits_table[] = {
      .max = 1u << 30,
      .help = "MiB on disk, in `state_dir`, of files that are open for changes in place or for "
              "appending on a store that takes whole files only (s3), of the whole process; one "
-             "session may fill three quarters of it. What does not fit is refused. 0: none, and such an open is refused, as it is without "
+             "session may fill three quarters of it. What does not fit is refused. 0: none, and "
+             "such an open is refused, as it is without "
              "`state_dir`."},
     {.key = "loops",
      .type = OPT_U32,

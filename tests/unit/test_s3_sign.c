@@ -263,9 +263,11 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_published_s3),       cmocka_unit_test(test_published_suite),
+        cmocka_unit_test(test_published_s3),
+        cmocka_unit_test(test_published_suite),
         cmocka_unit_test(test_authorization_text),
-        cmocka_unit_test(test_query_order),        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_query_order),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
