@@ -132,9 +132,9 @@ void breaker_failed(struct breaker *b, enum breaker_leave leave, uint64_t now_ms
     pthread_mutex_lock(&b->lock);
     b->counts.faults++;
     b->in_a_row += b->in_a_row < UINT32_MAX;
-    if (b->state == HALF_OPEN && leave == BREAKER_TRIAL)
-        open_now(b, now_ms, why);
-    else if (b->state == CLOSED && b->conf.faults > 0 && b->in_a_row >= b->conf.faults)
+    bool trial = b->state == HALF_OPEN && leave == BREAKER_TRIAL;
+    bool enough = b->state == CLOSED && b->conf.faults > 0 && b->in_a_row >= b->conf.faults;
+    if (trial || enough)
         open_now(b, now_ms, why);
     pthread_mutex_unlock(&b->lock);
 }

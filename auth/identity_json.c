@@ -399,7 +399,7 @@ static enum gw_err get_line(struct rd *r, const json_t *v, size_t max, char **ou
 {
     const char *s = NULL;
     enum gw_err err = get_str(r, v, max, &s);
-    if (err != GW_OK)
+    if (err != GW_OK || s == NULL)
         return err;
     for (const char *p = s; *p != '\0'; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7f)
