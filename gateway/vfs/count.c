@@ -66,6 +66,13 @@ static bool add_folder(struct count *c, const char *in, const char *name)
     return true;
 }
 
+/* Files with holes may have more bytes than there are numbers. */
+static void add_bytes(struct usage_sum *sum, uint64_t n)
+{
+    uint64_t room = (uint64_t)(INT64_MAX - sum->bytes);
+    sum->bytes += (int64_t)(n < room ? n : room);
+}
+
 static void next_folder(void *arg);
 static void list_more(struct count *c);
 
@@ -98,7 +105,7 @@ static void listed(void *arg, const struct fs_res *res)
                 ((e->attr.set & FS_ATTR_NLINK) && e->attr.nlink > 1))
                 c->found.links = true;
             if (e->attr.kind == FS_KIND_REG && (e->attr.set & FS_ATTR_SIZE))
-                c->found.sum.bytes += (int64_t)e->attr.size;
+                add_bytes(&c->found.sum, e->attr.size);
         }
     }
     list_more(c);

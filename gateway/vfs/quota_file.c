@@ -173,32 +173,32 @@ struct op *quota_file_write(struct fs_file *file, uint64_t off, struct gw_span d
     return fs_write(f->inner, off, data, done, arg);
 }
 
-/* ---- a size that is set: less counts when it is so ---- */
+/* ---- a size that is set: more counts at once, less when it is so ---- */
 
-struct cut {
+struct sizing {
     struct op op;
     struct op *step;
     struct file *file;
-    uint64_t size;
+    uint64_t before, after;
     fs_done_fn *done;
     void *arg;
 };
 
-static void cut_cancel(struct op *op)
+static void sizing_cancel(struct op *op)
 {
-    struct cut *c = (struct cut *)op;
+    struct sizing *c = (struct sizing *)op;
     op_cancel(&c->step);
     mem_free(c);
 }
 
-static const struct op_type cut_type = {"quota_cut", cut_cancel};
+static const struct op_type sizing_type = {"quota_sizing", sizing_cancel};
 
-static void cut_done(void *arg, const struct fs_res *res)
+static void sized(void *arg, const struct fs_res *res)
 {
-    struct cut *c = arg;
+    struct sizing *c = arg;
     c->step = NULL;
-    if (res->err == GW_OK)
-        (void)will_be(c->file, c->size); /* what shrinks always fits */
+    /* What shrinks, or is so already, always fits. */
+    (void)will_be(c->file, res->err == GW_OK ? c->after : c->before);
     c->done(c->arg, res);
     mem_free(c);
 }
@@ -209,17 +209,21 @@ struct op *quota_file_fsetstat(struct fs_file *file, const struct fs_attr *attr,
     struct file *f = of(file);
     if (!f->writes || !(attr->set & FS_ATTR_SIZE))
         return fs_fsetstat(f->inner, attr, done, arg);
-    if (attr->size < f->size) {
-        struct cut *c = mem_zalloc(sizeof *c);
-        *c = (struct cut){
-            .op.type = &cut_type, .file = f, .size = attr->size, .done = done, .arg = arg};
-        c->step = fs_fsetstat(f->inner, attr, cut_done, c);
-        return &c->op;
-    }
-    enum gw_err err = attr->size > INT64_MAX ? GW_TOO_LARGE : will_be(f, attr->size);
+    uint64_t before = f->size;
+    enum gw_err err = attr->size > INT64_MAX ? GW_TOO_LARGE : GW_OK;
+    if (err == GW_OK && attr->size > before)
+        err = will_be(f, attr->size);
     if (err != GW_OK)
         return refuse(f->q, err, done, arg);
-    return fs_fsetstat(f->inner, attr, done, arg);
+    struct sizing *c = mem_zalloc(sizeof *c);
+    *c = (struct sizing){.op.type = &sizing_type,
+                         .file = f,
+                         .before = before,
+                         .after = attr->size,
+                         .done = done,
+                         .arg = arg};
+    c->step = fs_fsetstat(f->inner, attr, sized, c);
+    return &c->op;
 }
 
 /* ---- copy: how much it will be only the source knows ---- */

@@ -190,6 +190,8 @@ struct op *usage_wait(struct usage *u, struct loop *l, loop_fn *fn, void *arg)
 
 static bool fits(int64_t now, int64_t more, int64_t most)
 {
+    if (more > 0 && now > INT64_MAX - more) /* what has no limit is counted all the same */
+        return false;
     return most == 0 || more <= 0 || (now <= most && more <= most - now);
 }
 

@@ -323,6 +323,8 @@ static void test_not_cut(void **state)
     assert_int_equal(sync_open(f->fs, "/x", FS_WRITE | FS_CREATE | FS_TRUNC, &file), GW_OK);
     assert_int_equal(sync_write(file, 0, text, sizeof text), GW_OK);
     set_size(file, 0, GW_UNSUPPORTED);
+    set_size(file, 100, GW_UNSUPPORTED); /* nor is there more, then */
+    assert_left(f, 40);
     assert_int_equal(sync_close(&file), GW_OK);
     assert_left(f, 40);
 }
@@ -448,6 +450,9 @@ static void test_usage_is_shared(void **state)
     assert_false(usage_charge(a, (struct usage_sum){1, 0}, most));
     assert_true(
         usage_charge(a, (struct usage_sum){-1, 0}, most)); /* over it one may still shrink */
+    assert_true(usage_charge(a, (struct usage_sum){INT64_MAX - 99, 0}, (struct usage_sum){0, 9}));
+    assert_false(usage_charge(a, (struct usage_sum){1, 0}, (struct usage_sum){0, 9}));
+    usage_adjust(a, (struct usage_sum){-(INT64_MAX - 99), 0});
     usage_close(&a);
     assert_int_equal(usage_now(b).bytes, 99);
     usage_close(&b);
