@@ -11,7 +11,9 @@
 #include "backends/reserved.h"
 #include "gateway/base/mem.h"
 
-#define RANDOM_TEXT "the server takes a file once, from begin to end"
+#define RANDOM_TEXT                                                                                \
+    "a new file is written from begin to end here; to write anywhere, open the file for reading "  \
+    "and writing"
 /* A file that fits the first part is one PUT with a length, which can be sent again. */
 #define PART_ONE_BYTES  ((uint64_t)BUDGET_SMALL)
 #define PART_MORE_BYTES ((uint64_t)1 << 20)

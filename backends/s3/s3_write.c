@@ -10,7 +10,9 @@
 #include "backends/s3/s3_writer.h"
 #include "gateway/base/mem.h"
 
-#define RANDOM_TEXT "S3 objects are written once, from begin to end"
+#define RANDOM_TEXT                                                                                \
+    "a new S3 object is written from begin to end; to write anywhere, open the file for reading "  \
+    "and writing"
 
 struct writer *s3_writer_of(struct s3_file *f)
 {
