@@ -15,6 +15,9 @@ static const char *const request_methods[] = {"GET", "POST", "PUT", NULL};
 const char *const dialect_form_names[] = {"api-gateway", "json", NULL};
 
 #define AT(member_) .offset = offsetof(struct dialect_request, member_)
+/* Tokens stand in headers. */
+static const char *const all_secret[] = {"*", NULL};
+
 const struct opt_spec dialect_request_table[] = {
     {.key = "method",
      .type = OPT_ENUM,
@@ -28,7 +31,11 @@ const struct opt_spec dialect_request_table[] = {
      .min = 1,
      .max = 4095,
      .help = "Instead of the verifier's `url`, with variables behind the host."},
-    {.key = "headers", .type = OPT_JSON, AT(headers), .help = "{name: value}, with variables."},
+    {.key = "headers",
+     .type = OPT_JSON,
+     AT(headers),
+     .secret_keys = all_secret,
+     .help = "{name: value}, with variables."},
     {.key = "body",
      .type = OPT_SECRET,
      AT(body),

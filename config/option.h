@@ -93,6 +93,9 @@ struct opt_spec {
      * each element in turn (char *const *, the struct). Runs only where the value had no problem.
      * NULL = none. */
     enum gw_err (*check)(const void *member, struct gw_errmsg *msg);
+    /* OPT_JSON: members, at any depth, whose strings are masked when shown ("*": all); a "type"
+     * among them is not. NULL-terminated. */
+    const char *const *secret_keys;
     const char *const *later; /* OPT_ENUM, OPT_STRS: names of the design that come later */
 };
 

@@ -1,4 +1,7 @@
 #include "config/option.h"
+
+#include <string.h>
+
 #include "config/option_row.h"
 
 #define MASK "********"
@@ -64,6 +67,42 @@ fail:
     return NULL;
 }
 
+static bool is_secret_key(const struct opt_spec *row, const char *key)
+{
+    for (const char *const *s = row->secret_keys; s != NULL && *s != NULL; s++)
+        if (strcmp(*s, "*") == 0 || strcmp(*s, key) == 0)
+            return true;
+    return false;
+}
+
+/* Strings of v are masked where they stand; whole = all of them. Bounded by the reader's depth. */
+static int mask(const struct opt_spec *row, json_t *v, bool whole)
+{
+    const char *key;
+    json_t *member;
+    size_t i;
+    int rc = 0;
+    if (whole && json_is_string(v))
+        return json_string_set(v, MASK);
+    json_object_foreach(v, key, member)
+    {
+        bool secret = (whole && strcmp(key, "type") != 0) || is_secret_key(row, key);
+        rc |= mask(row, member, secret);
+    }
+    json_array_foreach(v, i, member) rc |= mask(row, member, whole);
+    return rc;
+}
+
+static json_t *print_json(const struct opt_spec *row, const json_t *v)
+{
+    json_t *out = json_deep_copy(v);
+    if (out != NULL && mask(row, out, false) != 0) {
+        json_decref(out);
+        out = NULL;
+    }
+    return out;
+}
+
 /* An empty list that the reader would refuse stands for "not given". */
 static bool is_not_given(const struct opt_spec *row, const void *member)
 {
@@ -120,7 +159,7 @@ static json_t *print_member(const struct opt_spec *row, const void *member)
     case OPT_KIND:
         return print_any(member);
     case OPT_JSON:
-        return json_deep_copy(*(json_t *const *)member);
+        return print_json(row, *(json_t *const *)member);
     }
     return NULL;
 }

@@ -393,6 +393,9 @@ static const struct opt_spec log_table[] = {
     {.key = NULL},
 };
 
+/* What a store of its own holds depends on its kind: all of it. */
+static const char *const users_secrets[] = {"secret_access_key", "session_token", "store", NULL};
+
 const struct opt_spec settings_table[] = {
     {.key = "$schema",
      .type = OPT_STR,
@@ -446,6 +449,7 @@ const struct opt_spec settings_table[] = {
     {.key = "users",
      .type = OPT_JSON,
      AT(settings, users),
+     .secret_keys = users_secrets,
      .help = "What every user has unless the verifier's answer says otherwise: mounts, permissions "
              "and so on. ${user} in a mount's prefix is the user's name."},
     {.key = "sftp",

@@ -484,7 +484,9 @@ static void test_print(void **state)
         "'backends': {'b': {'type': 'bucket', 'bucket': 'abc', 'credentials': {'id': 'x',"
         " 'secret': 'hush'}, 'tokens': {'A': 'hush'}}}, 'ssh': {'host_keys': [{'pem': 'hush',"
         " 'passphrase': 'hush'}]},"
-        " 'users': {'mounts': []}");
+        " 'users': {'mounts': [{'path': '/', 'store': {'type': 'x', 'n': 1, 'keys': ['hush']}}],"
+        " 'credentials': {'access_key_id': 'x', 'secret_access_key': 'hush', 'session_token':"
+        " 'hush'}}");
     json_t *shown = options_print(settings_table, s);
     assert_non_null(shown);
     char *text = json_dumps(shown, JSON_COMPACT);
@@ -492,7 +494,9 @@ static void test_print(void **state)
     assert_non_null(strstr(text, "\"backends\":{\"b\":{\"type\":\"bucket\",\"bucket\":\"abc\","
                                  "\"credentials\":{\"id\":\"x\",\"secret\":\"********\"},"
                                  "\"tokens\":{\"A\":\"********\"}}}"));
-    assert_non_null(strstr(text, "\"users\":{\"mounts\":[]}"));
+    assert_non_null(strstr(text, "\"store\":{\"type\":\"x\",\"n\":1,\"keys\":[\"********\"]}"));
+    assert_non_null(strstr(text, "\"credentials\":{\"access_key_id\":\"x\",\"secret_access_key\":"
+                                 "\"********\""));
     assert_null(strstr(text, "admin"));
     /* What is printed can be read again. */
     struct settings *again = NULL;
