@@ -373,24 +373,28 @@ def stat_latency(lab):
     lab.stop(theirs)
 
 
-def many_uploads(lab):
-    """Resident memory while 50 clients upload at once onto a store that takes it as fast as it comes."""
-    clients, mib = (5, 16) if lab.quick else (50, 256)
-    budget = 128
-    s3 = lab.null_s3()
+def upload_at_once(lab, server, clients, mib):
     source = lab.home / "many"
     with open(source, "wb") as f:
         f.truncate(mib << 20)
-    ours = lab.postern_s3(s3.endpoint, s3.bucket, limits={"memory_mb": budget})
     procs = []
     for i in range(clients):
-        p = subprocess.Popen(["sftp", *ssh_options(lab, ours), "-b", "-", f"{ours.user}@127.0.0.1"],
+        p = subprocess.Popen(["sftp", *ssh_options(lab, server), "-b", "-", f"{server.user}@127.0.0.1"],
                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
         p.stdin.write(f"put {source} many-{i}\n")
         p.stdin.close()
         procs.append(p)
     if any([p.wait() for p in procs]):
         raise RuntimeError("an upload failed")
+
+
+def many_uploads(lab):
+    """Resident memory while 50 clients upload at once onto a store that takes it as fast as it comes."""
+    clients, mib = (5, 16) if lab.quick else (50, 256)
+    budget = 128
+    s3 = lab.null_s3()
+    ours = lab.postern_s3(s3.endpoint, s3.bucket, limits={"memory_mb": budget})
+    upload_at_once(lab, ours, clients, mib)
     peak = peers.rss_peak_kib(ours.pid) / 1024
     yield row(f"{clients} uploads of {mib} MiB at once: peak MiB vs budget + 64", peak, float(budget + 64),
               peak / (budget + 64), 1.0)

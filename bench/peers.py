@@ -238,20 +238,28 @@ class Lab:
                                    stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return self.started(Server("internal-sftp", process, port, me))
 
-    def rclone(self, endpoint, bucket):
+    def _rclone(self, remote, **config):
+        """`rclone serve sftp` of a remote named s, which the environment describes."""
         port = free_port()
         env = {k: v for k, v in os.environ.items() if k != "AWS_CA_BUNDLE"}
-        env.update({"RCLONE_CONFIG_S_TYPE": "s3", "RCLONE_CONFIG_S_PROVIDER": "Ceph",
-                    "RCLONE_CONFIG_S_ACCESS_KEY_ID": AK, "RCLONE_CONFIG_S_SECRET_ACCESS_KEY": SK,
-                    "RCLONE_CONFIG_S_ENDPOINT": endpoint, "RCLONE_CONFIG_S_FORCE_PATH_STYLE": "true",
-                    "RCLONE_CONFIG": str(self.scratch / "rclone.conf"), "XDG_CACHE_HOME": str(self.scratch / "cache")})
+        env.update({f"RCLONE_CONFIG_S_{k.upper()}": v for k, v in config.items()})
+        env.update({"RCLONE_CONFIG": str(self.scratch / "rclone.conf"), "XDG_CACHE_HOME": str(self.scratch / "cache")})
         (self.scratch / "rclone.conf").touch()
         process = subprocess.Popen(
-            ["rclone", "serve", "sftp", f"s:{bucket}", "--addr", f"127.0.0.1:{port}", "--user", USER, "--pass", PASSWORD,
+            ["rclone", "serve", "sftp", remote, "--addr", f"127.0.0.1:{port}", "--user", USER, "--pass", PASSWORD,
              "--authorized-keys", self.key.with_suffix(".pub"), "--key", self.host_key, "--vfs-cache-mode", "off",
              "--dir-cache-time", "1s"],
             env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return self.started(Server("rclone", process, port, USER, PASSWORD))
+
+    def rclone(self, endpoint, bucket):
+        return self._rclone(f"s:{bucket}", type="s3", provider="Ceph", access_key_id=AK, secret_access_key=SK,
+                            endpoint=endpoint, force_path_style="true")
+
+    def rclone_webdav(self, endpoint, user, password):
+        hidden = subprocess.run(["rclone", "obscure", password], capture_output=True, text=True, check=True)
+        return self._rclone("s:", type="webdav", vendor="other", url=endpoint, user=user,
+                            **{"pass": hidden.stdout.strip()})
 
     def _lab(self, script, folder, *more, **env):
         folder = self.scratch / folder
@@ -273,6 +281,10 @@ class Lab:
 
     def radosgw_pids(self):
         return [int(f.read_text()) for f in (self.scratch / "radosgw" / "run").glob("*.pid")]
+
+    def webdav(self, kind):
+        """An empty folder of a server of its own; gives its URL."""
+        return self._lab("webdav.sh", f"webdav-{time.monotonic_ns()}", kind)["ENDPOINT"]
 
     def null_s3(self):
         """Drops what is put: the gateway's own limit."""
