@@ -9,7 +9,7 @@
 #include "gateway/io/proc.h"
 
 #define PROGRAM_DIALOG_LIFE_MS        (60u * 1000u)
-#define PROGRAM_DIALOGS_MAX           128u          /* of one verifier on one loop */
+#define PROGRAM_DIALOGS_MAX           128u /* of one verifier on one loop */
 #define PROGRAM_DIALOG_LINE_MAX_BYTES (256u * 1024u)
 
 struct program_dialogs;

@@ -38,8 +38,8 @@ bool throttle_refuses(struct throttle *t, const char *address, uint64_t now_ms, 
 /* Before a verifier is asked. */
 enum throttle_ban throttle_look(struct throttle *t, const char *address, const char *user,
                                 uint64_t now_ms);
-/* One failed login: what it has led to, THROTTLE_FREE where no ban began with it. shown: the user as
- * the log may name it. */
+/* One failed login: what it has led to, THROTTLE_FREE where no ban began with it. shown: the user
+ * as the log may name it. */
 enum throttle_ban throttle_failed(struct throttle *t, const char *address, const char *user,
                                   const char *shown, uint64_t now_ms);
 /* The user is in: what failed in that name from there is forgotten. */

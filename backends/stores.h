@@ -4,8 +4,8 @@
  * only. At most STORES_MAX at once.
  *
  * A text here is as it stands: no ${NAME}, no {"env": ...} or {"file": ...}. Whoever writes an
- * answer must not be able to read the gateway's environment or files, nor sign with its keys. What a
- * store on a disk shows is up to its root.
+ * answer must not be able to read the gateway's environment or files, nor sign with its keys. What
+ * a store on a disk shows is up to its root.
  */
 #ifndef BACKENDS_STORES_H
 #define BACKENDS_STORES_H
