@@ -465,6 +465,7 @@ static void attempt(void *arg)
                             .nbody = k->nbody,
                             .send = k->req.send != NULL ? on_send : NULL,
                             .send_bytes = k->req.send_bytes,
+                            .http2 = conf->http2,
                             .fresh = k->req.fresh,
                             .max_body = k->req.max_body != 0 ? k->req.max_body : REMOTE_ANSWER_MAX,
                             .on_head = on_head,

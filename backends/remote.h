@@ -136,6 +136,7 @@ struct remote_conf {
     const char *unix_socket;    /* NULL = TCP */
     struct remote *connections; /* whose are used, and which goes later; NULL = its own */
     struct http_tls tls;
+    bool http2; /* over TLS, where the server has it */
     uint32_t max_retries;
     uint64_t timeout_ms;             /* of a request in which no byte moves, and of all retries */
     const char *log_key, *log_value; /* which store it is: {"bucket", "drops"} */

@@ -255,6 +255,7 @@ static enum gw_err store_make(const struct backend_env *env, const void *conf, s
                                                .cert_file = tls->cert_file,
                                                .key_file = tls->key_file,
                                                .server_name = tls->server_name},
+                                       .http2 = true,
                                        .max_retries = s->conf->max_retries,
                                        .timeout_ms = (uint64_t)s->conf->timeout_s * 1000,
                                        .log_key = "backend",

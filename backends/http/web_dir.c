@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "backends/http/web_cleanup.h"
 #include "backends/reserved.h"
 #include "gateway/base/mem.h"
 
@@ -80,19 +81,6 @@ void web_dir_fail(struct web_dir *d, enum gw_err err, const char *text)
 
 /* ---- what a killed process left ---- */
 
-struct sweep {
-    struct web_access *access;
-    struct op *step;
-};
-
-static void swept(void *arg, const struct remote_res *res)
-{
-    struct sweep *s = arg;
-    (void)res;
-    web_access_unref(&s->access);
-    mem_free(s);
-}
-
 static void sweep(struct web_dir *d, const char *name, const struct fs_attr *attr)
 {
     struct web_store *store = d->view->access->store;
@@ -101,10 +89,8 @@ static void sweep(struct web_dir *d, const char *name, const struct fs_attr *att
         d->swept == SWEEP_MAX || age_s < (int64_t)store->conf->sweep_age_h * 3600)
         return;
     d->swept++;
-    struct sweep *s = mem_zalloc(sizeof *s);
     char *path = mem_printf("%s/%s", d->path, name);
-    s->access = web_access_ref(d->view->access);
-    s->step = store->dialect->remove(s->access, path, false, NULL, swept, s);
+    web_cleanup_start(d->view->access, path);
     LOG_EVENT(LOG_LVL_INFO, d->view->log, "http_sweep", log_str("path", path));
     mem_free(path);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends/http/web_cleanup.h"
 #include "backends/http/web_ops.h"
 #include "backends/http/web_writer.h"
 #include "backends/remote_meta.h"
@@ -26,34 +27,12 @@ struct web_writer *web_writer_of(struct web_file *f)
     return (struct web_writer *)(void *)f;
 }
 
-/* ---- what is left behind ---- */
-
-struct cleanup {
-    struct web_access *access;
-    struct op *step;
-};
-
-static void cleaned(void *arg, const struct remote_res *res)
-{
-    struct cleanup *c = arg;
-    (void)res; /* a listing sweeps what stays */
-    web_access_unref(&c->access);
-    mem_free(c);
-}
-
-static void remove_staged(struct web_writer *w)
-{
-    struct cleanup *c = mem_zalloc(sizeof *c);
-    c->access = web_access_ref(w->access);
-    c->step = w->access->store->dialect->remove(c->access, w->stage, false, NULL, cleaned, c);
-}
-
 void web_writer_free(struct web_writer *w)
 {
     web_body_free(&w->body);
     part_writer_free(&w->parts);
     if (w->staged && strcmp(w->stage, w->file.path) != 0)
-        remove_staged(w);
+        web_cleanup_start(w->access, w->stage);
     web_access_unref(&w->access);
     mem_free(w->source);
     mem_free(w->stage);

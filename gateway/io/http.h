@@ -48,6 +48,7 @@ struct http_req {
     size_t nbody;
     http_send_fn *send; /* instead of body */
     int64_t send_bytes; /* with send: its length; -1 = unknown (chunked) */
+    bool http2;         /* over TLS, where the server has it */
     bool fresh;      /* on a new connection: a kept one may just have been closed by the server */
     size_t max_body; /* without body_fn: a longer answer is GW_TOO_LARGE */
     http_head_fn *on_head;       /* NULL = none */

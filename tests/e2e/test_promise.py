@@ -13,7 +13,7 @@ from raw import close, read_all, session, write_all
 OLD = b"the old object" * 1000
 NEW = os.urandom(1 << 20) * 24  # more than one part of a multipart upload
 
-pytestmark = pytest.mark.parametrize("store_kind", ["local", "radosgw", "swift"])
+pytestmark = pytest.mark.parametrize("store_kind", ["local", "radosgw", "swift", "apache", "nginx", "rclone", "httpfs"])
 QUICK = {"ssh": {"keepalive_interval_s": 1, "keepalive_count_max": 2}}
 
 

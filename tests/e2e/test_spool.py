@@ -260,7 +260,7 @@ def test_disk_full(store, postern, state):
     assert store.read("small") == OLD + b"!"
 
 
-@pytest.mark.parametrize("store_kind", ["radosgw", "swift"])
+@pytest.mark.parametrize("store_kind", ["radosgw", "swift", "apache", "httpfs"])
 @pytest.mark.parametrize("more", [{}, {"limits": {"spool_mb": 0}}])
 def test_without_a_spool(more, store, postern, state):
     gateway = postern({"store": store.backend}, **(dict(more, state_dir=str(state)) if more else {}))

@@ -11,7 +11,7 @@ from gateway import SANITIZED
 from raw import close, read_all, session, status_of, write_all
 
 BUCKETS = pytest.mark.parametrize("store_kind", ["radosgw", "swift"])
-EVERYWHERE = pytest.mark.parametrize("store_kind", ["memory", "local", "radosgw", "swift"])
+EVERYWHERE = pytest.mark.parametrize("store_kind", ["memory", "local", "radosgw", "swift", "apache", "nginx", "rclone", "httpfs"])
 ODD = ["a b", "a+b", "a%2Fb", "a&b=c?d#e", "~tilde", "ünï-çødé", "日本語", "quote'\"q", "back\\slash", "trailing.", "*",
        "new\nline", "-dash", ";semi:colon,", "<angle>", "%", "%41", "x" * 200]
 
