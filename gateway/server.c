@@ -215,6 +215,9 @@ void server_run(struct server *srv)
     op_cancel(&srv->tick);
     for (unsigned i = 1; i < srv->nworkers; i++)
         worker_join(srv->workers[i]);
+    for (unsigned i = 0; i < srv->nworkers; i++)
+        LOG_EVENT(LOG_LVL_INFO, NULL, "loop_end", log_u64("loop", i),
+                  log_u64("longest_turn_us", loop_longest_turn_us(worker_loop(srv->workers[i]))));
     srv->started = 1;
 }
 

@@ -5,6 +5,8 @@
 #include "gateway/base/list.h"
 #include "gateway/base/mem.h"
 
+#define LONG_TURN_US 4000u
+
 struct loop {
     uv_loop_t uv;
     uv_idle_t idle;   /* active while `deferred` holds something: the poll then does not wait */
@@ -12,6 +14,9 @@ struct loop {
     struct list deferred;
     uv_mutex_t lock; /* guards posted */
     struct list posted;
+    uv_prepare_t turned;           /* runs before each poll */
+    uint64_t turned_ns, waited_ns; /* as of the last poll; 0 = there was none */
+    uint64_t longest_turn_us;      /* atomic */
 };
 
 struct deferred {
@@ -91,6 +96,35 @@ static void on_async(uv_async_t *async)
     (void)run_posted(async);
 }
 
+/* A turn is what happens from one poll to the next, without what the poll has waited. */
+static uint64_t turn_us(struct loop *l)
+{
+    uint64_t waited_ns = uv_metrics_idle_time(&l->uv);
+    if (l->turned_ns == 0)
+        return 0;
+    return (uv_hrtime() - l->turned_ns - (waited_ns - l->waited_ns)) / 1000;
+}
+
+static void on_turned(uv_prepare_t *turned)
+{
+    struct loop *l = turned->data;
+    uint64_t us = turn_us(l);
+    if (us > __atomic_load_n(&l->longest_turn_us, __ATOMIC_RELAXED))
+        __atomic_store_n(&l->longest_turn_us, us, __ATOMIC_RELAXED);
+    l->turned_ns = uv_hrtime();
+    l->waited_ns = uv_metrics_idle_time(&l->uv);
+}
+
+bool loop_turn_is_long(struct loop *l)
+{
+    return turn_us(l) >= LONG_TURN_US;
+}
+
+uint64_t loop_longest_turn_us(struct loop *l)
+{
+    return __atomic_load_n(&l->longest_turn_us, __ATOMIC_RELAXED);
+}
+
 void loop_post(struct loop *l, loop_fn *fn, void *arg)
 {
     struct deferred *d = mem_zalloc(sizeof *d);
@@ -114,11 +148,15 @@ enum gw_err loop_new(struct loop **out)
         mem_free(l);
         return GW_IO;
     }
+    (void)uv_loop_configure(&l->uv, UV_METRICS_IDLE_TIME);
     uv_idle_init(&l->uv, &l->idle);
+    uv_prepare_init(&l->uv, &l->turned);
+    uv_prepare_start(&l->turned, on_turned);
+    uv_unref((uv_handle_t *)&l->turned);
     uv_mutex_init(&l->lock);
     list_init(&l->deferred);
     list_init(&l->posted);
-    l->uv.data = l->idle.data = l->async.data = l;
+    l->uv.data = l->idle.data = l->async.data = l->turned.data = l;
     uv_unref((uv_handle_t *)&l->async);
     *out = l;
     return GW_OK;
@@ -136,6 +174,7 @@ void loop_free(struct loop **lp)
         uv_run(&l->uv, UV_RUN_DEFAULT);
     } while (run_posted(&l->async) || uv_loop_alive(&l->uv));
     uv_close((uv_handle_t *)&l->idle, NULL);
+    uv_close((uv_handle_t *)&l->turned, NULL);
     uv_close((uv_handle_t *)&l->async, NULL);
     uv_run(&l->uv, UV_RUN_DEFAULT);
     int rc = uv_loop_close(&l->uv);
@@ -153,6 +192,7 @@ uv_loop_t *loop_uv(struct loop *l)
 void loop_run(struct loop *l)
 {
     uv_ref((uv_handle_t *)&l->async);
+    l->turned_ns = 0;
     uv_run(&l->uv, UV_RUN_DEFAULT);
     uv_unref((uv_handle_t *)&l->async);
 }

@@ -5,6 +5,7 @@
 #ifndef GATEWAY_IO_LOOP_H
 #define GATEWAY_IO_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -24,6 +25,11 @@ void loop_stop(struct loop *l);       /* from the loop's thread; from others by 
 void loop_turn(struct loop *l);       /* one turn, waits for an event: tests */
 void loop_poll(struct loop *l);       /* one turn that does not wait: tests */
 uint64_t loop_now_ms(struct loop *l); /* monotonic, as of this turn */
+
+/* How long others have had to wait at most for what one turn did, since loop_run(). Any thread. */
+uint64_t loop_longest_turn_us(struct loop *l);
+/* This turn has worked for long enough: what can wait for the next one lets it go first. */
+bool loop_turn_is_long(struct loop *l);
 
 /* fn(arg) on the next turn. */
 struct op *loop_defer(struct loop *l, loop_fn *fn, void *arg);

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <pthread.h>
@@ -180,6 +181,32 @@ static void start_work(void *arg)
 }
 
 /* loop_free() with posts that start work that posts again: everything runs, nothing leaks. */
+static void sleeps(void *arg)
+{
+    usleep(*(useconds_t *)arg);
+}
+
+static void stops(void *arg)
+{
+    loop_stop(arg);
+}
+
+/* What one turn does counts, and what the loop waits for does not. */
+static void test_longest_turn(void **state)
+{
+    (void)state;
+    useconds_t work_us = 30000;
+    deadline_start(loop, 400, stops, loop);
+    loop_run(loop);
+    assert_in_range(loop_longest_turn_us(loop), 0, 300000);
+    uint64_t before_us = loop_longest_turn_us(loop);
+    work_us += (useconds_t)before_us;
+    deadline_start(loop, 1, sleeps, &work_us);
+    deadline_start(loop, 200, stops, loop);
+    loop_run(loop);
+    assert_in_range(loop_longest_turn_us(loop), work_us, UINT64_MAX);
+}
+
 static void test_free_runs_what_is_left(void **state)
 {
     (void)state;
@@ -221,6 +248,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_defer_in_a_deferred_call, setup, teardown),
         cmocka_unit_test_setup_teardown(test_defer_does_not_starve, setup, teardown),
         cmocka_unit_test_setup_teardown(test_post, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_longest_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_free_runs_what_is_left, setup, teardown),
         cmocka_unit_test_setup_teardown(test_free_after_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_run_again, setup, teardown),
