@@ -10,11 +10,14 @@
 
 #define CONNECTIONS_KEPT 256L /* idle ones */
 #define STALL_CHECK_MS   1000u
+#define CATCH_UP_NS      2000000u /* a turn, for answers that the turns before have left */
 
 struct sock {
     uv_poll_t poll;
     struct http_client *client;
     curl_socket_t fd;
+    int flags;        /* for libcurl, while it is late */
+    struct list late; /* in its client's */
 };
 
 static void process(struct http_client *hc);
@@ -41,6 +44,34 @@ static void sock_closed(uv_handle_t *h)
     mem_free(h->data);
 }
 
+static void act(struct http_client *hc, curl_socket_t fd, int flags)
+{
+    int running;
+    enter(hc);
+    curl_multi_socket_action(hc->multi, fd, flags, &running);
+    leave(hc);
+    process(hc);
+}
+
+/* At least one a turn, in the order in which they came. */
+static void catch_up(void *arg)
+{
+    struct http_client *hc = arg;
+    uint64_t began_ns = uv_hrtime();
+    hc->catch_up = NULL;
+    while (hc->multi != NULL && !list_empty(&hc->late)) {
+        if (uv_hrtime() - began_ns >= CATCH_UP_NS) {
+            hc->catch_up = loop_defer(hc->loop, catch_up, hc);
+            return;
+        }
+        struct sock *s = LIST_ENTRY(list_first(&hc->late), struct sock, late);
+        list_remove(&s->late);
+        act(hc, s->fd, s->flags);
+    }
+}
+
+/* Many answers may come at once, and what follows each takes its time (a login: keys of a session,
+ * a user's folders): the loop's others are served in between. */
 static void sock_event(uv_poll_t *poll, int status, int events)
 {
     struct sock *s = poll->data;
@@ -50,11 +81,15 @@ static void sock_event(uv_poll_t *poll, int status, int events)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
-    int running;
-    enter(hc);
-    curl_multi_socket_action(hc->multi, s->fd, flags, &running);
-    leave(hc);
-    process(hc);
+    if (list_empty(&hc->late) && !loop_turn_is_long(hc->loop)) {
+        act(hc, s->fd, flags);
+        return;
+    }
+    s->flags = flags;
+    if (list_empty(&s->late))
+        list_push(&hc->late, &s->late);
+    if (hc->catch_up == NULL)
+        hc->catch_up = loop_defer(hc->loop, catch_up, hc);
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sock_arg)
@@ -64,6 +99,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
     struct sock *s = sock_arg;
     if (what == CURL_POLL_REMOVE) {
         if (s != NULL) {
+            list_remove(&s->late);
             uv_close((uv_handle_t *)&s->poll, sock_closed);
             curl_multi_assign(hc->multi, fd, NULL);
         }
@@ -76,6 +112,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
             return -1;
         }
         s->poll.data = s;
+        list_init(&s->late);
         s->client = hc;
         s->fd = fd;
         curl_multi_assign(hc->multi, fd, s);
@@ -90,12 +127,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
 
 static void timer_event(uv_timer_t *timer)
 {
-    struct http_client *hc = timer->data;
-    int running;
-    enter(hc);
-    curl_multi_socket_action(hc->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    leave(hc);
-    process(hc);
+    act(timer->data, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *arg)
@@ -418,6 +450,7 @@ enum gw_err http_client_new(struct loop *l, const struct http_tls *tls, struct h
     hc->share = share;
     list_init(&hc->all);
     list_init(&hc->queued);
+    list_init(&hc->late);
     if (tls != NULL) {
         hc->ca_file = mem_strdup(tls->ca_file);
         hc->cert_file = mem_strdup(tls->cert_file);
@@ -449,6 +482,7 @@ void http_client_free(struct http_client **hcp)
         op_free(LIST_ENTRY(list_first(&hc->queued), struct http_op, todo));
     assert(list_empty(&hc->all));
     op_cancel(&hc->turn);
+    op_cancel(&hc->catch_up);
     while (hc->nspare > 0)
         curl_easy_cleanup(hc->spare[--hc->nspare]);
     curl_multi_cleanup(hc->multi);

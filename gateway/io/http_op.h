@@ -23,7 +23,9 @@ struct http_client {
     struct list all;    /* requests; by `node` */
     struct list queued; /* requests that have something to do outside libcurl; by `todo` */
     struct op *turn;    /* the next turn looks at `queued` */
-    unsigned in_curl;   /* depth of calls into libcurl: it must not be entered again */
+    struct list late;   /* sockets that wait for their turn of the loop, the first first */
+    struct op *catch_up;
+    unsigned in_curl; /* depth of calls into libcurl: it must not be entered again */
     CURL *spare[HTTP_EASY_KEPT];
     size_t nspare;
 };

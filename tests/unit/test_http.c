@@ -432,6 +432,41 @@ static void test_many_share_connections(void **state)
     assert_in_range(http_stub_connections(e->stub), 1, 41);
 }
 
+static unsigned turn_ends;
+
+static void on_done_slowly(void *arg, const struct http_res *res)
+{
+    uint64_t until_ns = uv_hrtime() + 5000000;
+    while (uv_hrtime() < until_ns)
+        ;
+    turn_ends++;
+    on_done(arg, res);
+}
+
+/* Answers that come together, where each has work to follow: the loop has others to serve. */
+static void test_answers_are_spread_over_turns(void **state)
+{
+    struct env *e = *state;
+    struct call c[40] = {{0}};
+    char url[256];
+    url_of(e, "/none", url, sizeof url);
+    struct http_req req = {.method = "GET", .url = url, .max_body = 10};
+    for (size_t i = 0; i < 40; i++) {
+        c[i].e = e;
+        gw_buf_init(&c[i].body, 16);
+        c[i].op = http_start(e->client, &req, on_done_slowly, &c[i]);
+    }
+    for (size_t i = 0; i < 40; i++) {
+        while (c[i].done == 0) {
+            turn_ends = 0;
+            loop_turn(e->loop);
+            assert_in_range(turn_ends, 0, 25); /* those that libcurl ends together count once */
+        }
+        assert_int_equal(c[i].err, GW_OK);
+        gw_buf_free(&c[i].body);
+    }
+}
+
 static void test_refused_head(void **state)
 {
     struct env *e = *state;
@@ -590,6 +625,7 @@ int main(void)
         ROW(test_upload),
         ROW(test_kept_connection_dies),
         ROW(test_many_share_connections),
+        ROW(test_answers_are_spread_over_turns),
         ROW(test_refused_head),
         ROW(test_cancel_at_each_step),
         ROW(test_calls_inside_callbacks),
