@@ -1,7 +1,9 @@
 """What a login costs where an HTTP verifier decides. Clients and verifier are here, and not counted."""
 import asyncio
 import multiprocessing
+import os
 import pathlib
+import re
 import statistics
 import time
 import warnings
@@ -101,17 +103,40 @@ def verifier_rate(lab):
     yield row("logins a second of CPU, 1 ms verifier, against 200", rate, 200.0, rate / 200, 1.0, ">=")
 
 
-def watch(lab, server, stop, result):
-    """In a process of its own: how long a STAT takes in a session beside, in ms."""
-    client, times = RawSftp(lab, server), []
-    result.send("ready")
-    while not stop.is_set() or not times:
-        began = time.monotonic()
-        client.stat("/")
-        times.append((time.monotonic() - began) * 1000)
-        time.sleep(0.002)
-    client.close()
-    result.send((p99(times), max(times)))
+class Watch:
+    """A session beside, in a process of its own, that does one thing again and again until it is told to stop."""
+
+    def __init__(self, lab, server, what):
+        fork = multiprocessing.get_context("fork")
+        self.stop, (self.mine, theirs) = fork.Event(), fork.Pipe()
+        self.process = fork.Process(target=self.run, args=(lab, server, what, theirs), daemon=True)
+        self.process.start()
+
+    async def __aenter__(self):
+        await asyncio.to_thread(self.mine.recv)
+        return self
+
+    async def __aexit__(self, *_):
+        self.stop.set()
+        self.times = await asyncio.to_thread(self.mine.recv)
+        self.process.join()
+
+    def run(self, lab, server, what, result):
+        """Sends how long it took each time, in ms."""
+        client, times = RawSftp(lab, server), []
+        result.send("ready")
+        while not self.stop.is_set() or not times:
+            began = time.monotonic()
+            what(client)
+            times.append((time.monotonic() - began) * 1000)
+            time.sleep(0.002)
+        client.close()
+        result.send(times)
+
+
+def longest_turn_ms(server):
+    """Of a server that has ended."""
+    return max(int(us) for us in re.findall(r"longest_turn_us=(\d+)", server.log.read_text())) / 1000
 
 
 def verifier_waiting(lab):
@@ -124,9 +149,6 @@ def verifier_waiting(lab):
         verifiers = [dict(await quick.start(), methods=["publickey"]), dict(await slow.start(), methods=["password"])]
         ours = lab.postern_local(auth={"verifiers": verifiers}, timeouts={"handshake_s": 600, "login_s": 600},
                                  limits={"loops": 1, "unauthenticated": 4000})
-        fork = multiprocessing.get_context("fork")
-        stop, (mine, theirs) = fork.Event(), fork.Pipe()
-        beside = fork.Process(target=watch, args=(lab, ours, stop, theirs), daemon=True)
         await logins(lab, ours, 20, 4, client_keys=[str(lab.key)], password=None)
         before = peers.pss_kib(ours.pid)
         waiting = [asyncio.ensure_future(login(lab, ours, client_keys=None, password="x")) for _ in range(count)]
@@ -135,19 +157,44 @@ def verifier_waiting(lab):
                 raise RuntimeError("a login did not wait")
             await asyncio.sleep(0.1)
         each = (peers.pss_kib(ours.pid) - before) / count
-        beside.start()
-        await asyncio.to_thread(mine.recv)
-        await asyncio.sleep(3)
-        stop.set()
-        calm, worst = await asyncio.to_thread(mine.recv)
-        go.set()
-        await asyncio.gather(*waiting)
+        async with Watch(lab, ours, lambda client: client.stat("/")) as waited:
+            await asyncio.sleep(3)
+        async with Watch(lab, ours, lambda client: client.stat("/")) as released:
+            go.set()
+            await asyncio.gather(*waiting)
         lab.stop(ours)
-        return each, calm, worst
-    each, calm, worst = asyncio.run(run())
+        return each, waited.times, max(released.times), longest_turn_ms(ours)
+    each, times, released, turn = asyncio.run(run())
+    calm, worst = p99(times), max(times)
     yield row(f"{count} logins that wait: KiB each, against 64", each, 64.0, each / 64, 1.0)
     yield row(f"STAT beside {count} logins that wait: p99 ms", calm, 20.0, calm / 20)
     yield row(f"STAT beside {count} logins that wait: worst ms, against 20", worst, 20.0, worst / 20, 1.0)
+    yield row(f"STAT while {count} logins are let go: worst ms", released, 20.0, released / 20)
+    yield row(f"longest turn, {count} logins from connect to end: ms, against 20", turn, 20.0, turn / 20, 1.0)
 
 
-ALL = [verifier_cpu, verifier_rate, verifier_waiting]
+def verifier_slow(lab):
+    """p99 of 4 KiB reads in one session while logins come all at once and wait 2 s, against the same without them."""
+    count, calm_s = (50, 1) if lab.quick else (500, 5)
+    (lab.store / "block").write_bytes(os.urandom(4096))
+
+    async def run():
+        slow, quick = Verifier(2.0), Verifier()
+        verifiers = [dict(await quick.start(), methods=["publickey"]), dict(await slow.start(), methods=["password"])]
+        ours = lab.postern_local(auth={"verifiers": verifiers}, timeouts={"handshake_s": 600, "login_s": 600},
+                                 limits={"loops": 1, "unauthenticated": 4000})
+        async with Watch(lab, ours, lambda client: client.read("/block", 4096)) as idle:
+            await asyncio.sleep(calm_s)
+        async with Watch(lab, ours, lambda client: client.read("/block", 4096)) as busy:
+            began = time.monotonic()
+            await asyncio.gather(*[login(lab, ours, client_keys=None, password="x") for _ in range(count)])
+            took = time.monotonic() - began
+        lab.stop(ours)
+        return p99(busy.times), p99(idle.times), took, longest_turn_ms(ours)
+    busy, idle, took, turn = asyncio.run(run())
+    yield row(f"4 KiB read beside {count} logins at once, 2 s verifier: p99 ms vs idle", busy, idle, busy / idle, 3.0)
+    yield row(f"these {count} logins: s, against 2", took, 2.0, took / 2)
+    yield row(f"longest turn beside {count} logins at once: ms", turn, 20.0, turn / 20)
+
+
+ALL = [verifier_cpu, verifier_rate, verifier_waiting, verifier_slow]
