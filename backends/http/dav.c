@@ -341,36 +341,34 @@ static bool dav_put_kept_time(const struct remote_res *res)
 
 /* ---- names ---- */
 
-static struct op *transfer(const char *method, struct web_access *a, const char *from,
-                           const char *to, bool folder, bool overwrite, const struct log_ctx *log,
+static struct op *transfer(const char *method, struct web_access *a, const struct web_move *m,
                            remote_done_fn *done, void *arg)
 {
     struct gw_buf target;
-    dav_target(a->store, to, folder, &target);
+    dav_target(a->store, m->to, m->folder, &target);
     char *destination = mem_printf("Destination: %s%s", a->store->url.origin, gw_buf_cstr(&target));
-    const char *headers[] = {destination, overwrite ? "Overwrite: T" : "Overwrite: F"};
+    const char *headers[] = {destination, m->overwrite ? "Overwrite: T" : "Overwrite: F"};
     const struct remote_req req = {.method = method,
                                    .headers = headers,
                                    .nheaders = 2,
                                    .flags = REMOTE_ERROR_IN_200,
-                                   .log = log};
-    struct op *op = start(a, &req, from, folder, done, arg);
+                                   .log = m->log};
+    struct op *op = start(a, &req, m->from, m->folder, done, arg);
     gw_buf_free(&target);
     mem_free(destination);
     return op;
 }
 
-static struct op *dav_move(struct web_access *a, const char *from, const char *to, bool folder,
-                           bool overwrite, const struct log_ctx *log, remote_done_fn *done,
+static struct op *dav_move(struct web_access *a, const struct web_move *m, remote_done_fn *done,
                            void *arg)
 {
-    return transfer("MOVE", a, from, to, folder, overwrite, log, done, arg);
+    return transfer("MOVE", a, m, done, arg);
 }
 
-static struct op *dav_copy(struct web_access *a, const char *from, const char *to,
-                           const struct log_ctx *log, remote_done_fn *done, void *arg)
+static struct op *dav_copy(struct web_access *a, const struct web_move *m, remote_done_fn *done,
+                           void *arg)
 {
-    return transfer("COPY", a, from, to, false, true, log, done, arg);
+    return transfer("COPY", a, m, done, arg);
 }
 
 static struct op *dav_remove(struct web_access *a, const char *path, bool folder,

@@ -263,40 +263,48 @@ static bool httpfs_put_kept_time(const struct remote_res *res)
 
 /* ---- names ---- */
 
-static struct op *call(struct web_access *a, const char *method, const char *name, const char *path,
-                       bool repeatable, const struct log_ctx *log, remote_done_fn *done, void *arg)
+/* A word of the contract that takes a name and nothing else. */
+struct word {
+    const char *method, *name;
+    bool repeatable;
+};
+static const struct word word_remove = {"DELETE", "remove", true};
+static const struct word word_mkdir = {"POST", "mkdir", false};
+
+static struct op *say(struct web_access *a, const struct word *w, const char *path,
+                      const struct log_ctx *log, remote_done_fn *done, void *arg)
 {
     struct gw_buf target;
-    httpfs_target(a->store, name, path, &target);
+    httpfs_target(a->store, w->name, path, &target);
     const struct remote_req req = {
-        .method = method, .flags = repeatable ? 0 : REMOTE_NO_RETRY, .log = log};
+        .method = w->method, .flags = w->repeatable ? 0 : REMOTE_NO_RETRY, .log = log};
     return start(a, &req, &target, path, done, arg);
 }
 
-static struct op *httpfs_move(struct web_access *a, const char *from, const char *to, bool folder,
-                              bool overwrite, const struct log_ctx *log, remote_done_fn *done,
+/* Whether it is a folder and what it may replace, the callers have looked: the contract has no such
+ * words. */
+static struct op *httpfs_move(struct web_access *a, const struct web_move *m, remote_done_fn *done,
                               void *arg)
 {
     struct gw_buf target;
-    (void)folder, (void)overwrite; /* the callers have looked: the contract has no such word */
-    httpfs_target(a->store, "rename", from, &target);
+    httpfs_target(a->store, "rename", m->from, &target);
     gw_buf_put_text(&target, "?target=");
-    percent_encode(gw_span_str(to), false, &target);
-    const struct remote_req req = {.method = "PATCH", .flags = REMOTE_NO_RETRY, .log = log};
-    return start(a, &req, &target, from, done, arg);
+    percent_encode(gw_span_str(m->to), false, &target);
+    const struct remote_req req = {.method = "PATCH", .flags = REMOTE_NO_RETRY, .log = m->log};
+    return start(a, &req, &target, m->from, done, arg);
 }
 
 static struct op *httpfs_remove(struct web_access *a, const char *path, bool folder,
                                 const struct log_ctx *log, remote_done_fn *done, void *arg)
 {
     (void)folder;
-    return call(a, "DELETE", "remove", path, true, log, done, arg);
+    return say(a, &word_remove, path, log, done, arg);
 }
 
 static struct op *httpfs_mkdir(struct web_access *a, const char *path, const struct log_ctx *log,
                                remote_done_fn *done, void *arg)
 {
-    return call(a, "POST", "mkdir", path, false, log, done, arg);
+    return say(a, &word_mkdir, path, log, done, arg);
 }
 
 /* ---- attributes ---- */

@@ -77,6 +77,13 @@ bool web_cache_get(const struct web_view *v, const char *path, struct fs_attr *o
 void web_cache_put(const struct web_view *v, const char *path, const struct fs_attr *attr,
                    uint64_t since);
 
+/* From one name to another. Borrowed for the call. */
+struct web_move {
+    const char *from, *to;
+    bool folder, overwrite;
+    const struct log_ctx *log;
+};
+
 /* A body to store at `path`: its bytes come by `send`. */
 struct web_put {
     const char *path;
@@ -106,11 +113,11 @@ struct web_dialect {
                       void *arg);
     /* Did the answer to a put say that the file has the time it was given? */
     bool (*put_kept_time)(const struct remote_res *res);
-    struct op *(*move)(struct web_access *a, const char *from, const char *to, bool folder,
-                       bool overwrite, const struct log_ctx *log, remote_done_fn *done, void *arg);
+    struct op *(*move)(struct web_access *a, const struct web_move *m, remote_done_fn *done,
+                       void *arg);
     /* NULL = cannot be done by the server. */
-    struct op *(*copy)(struct web_access *a, const char *from, const char *to,
-                       const struct log_ctx *log, remote_done_fn *done, void *arg);
+    struct op *(*copy)(struct web_access *a, const struct web_move *m, remote_done_fn *done,
+                       void *arg);
     struct op *(*remove)(struct web_access *a, const char *path, bool folder,
                          const struct log_ctx *log, remote_done_fn *done, void *arg);
     struct op *(*mkdir)(struct web_access *a, const char *path, const struct log_ctx *log,

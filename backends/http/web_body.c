@@ -88,7 +88,8 @@ static void drop_sent(struct web_body *b)
     if (b->streamed) {
         part_free(&b->queue[0]);
         b->n--;
-        memmove(b->queue, b->queue + 1, b->n * sizeof b->queue[0]);
+        for (size_t i = 0; i < b->n; i++)
+            b->queue[i] = b->queue[i + 1];
         tell_later(b);
     } else {
         b->next++;

@@ -148,8 +148,9 @@ static void move(struct commit *c, bool overwrite)
     struct web_writer *w = c->writer;
     c->state = COMMIT_MOVE;
     c->overwrite = overwrite;
-    c->step =
-        dialect_of(c)->move(w->access, w->stage, w->file.path, false, overwrite, w->log, moved, c);
+    const struct web_move m = {
+        .from = w->stage, .to = w->file.path, .overwrite = overwrite, .log = w->log};
+    c->step = dialect_of(c)->move(w->access, &m, moved, c);
 }
 
 static void give_name(struct commit *c)
@@ -250,7 +251,9 @@ static void begin(void *arg)
         end(c, err, text);
     } else if (w->source != NULL) {
         w->staged = true;
-        c->step = dialect_of(c)->copy(w->access, w->source, w->stage, w->log, copied, c);
+        const struct web_move m = {
+            .from = w->source, .to = w->stage, .overwrite = true, .log = w->log};
+        c->step = dialect_of(c)->copy(w->access, &m, copied, c);
     } else if (web_body_started(w->body) && w->length >= 0 &&
                (uint64_t)w->length != web_writer_size(w)) {
         end(c, GW_BAD_ARG, "the file has not the length that was said");

@@ -380,8 +380,12 @@ static void rename_to_looked(void *arg, const struct fs_res *res)
         fs_task_fail(&o->task, GW_EXISTS, NULL);
         return;
     }
-    o->task.step = dialect_of(o)->move(o->view->access, o->path, o->to, o->folder, o->overwrite,
-                                       o->task.log, moved, o);
+    const struct web_move m = {.from = o->path,
+                               .to = o->to,
+                               .folder = o->folder,
+                               .overwrite = o->overwrite,
+                               .log = o->task.log};
+    o->task.step = dialect_of(o)->move(o->view->access, &m, moved, o);
 }
 
 static void rename_from_looked(void *arg, const struct fs_res *res)

@@ -47,7 +47,7 @@ static int setup(void **state)
                         "{\"user\":\"keys\",\"public_keys\":[\"" AUTHKIT_ED25519 "\"]},"
                         "{\"user\":\"otherwise\",\"password\":\"" AUTHKIT_SHA256
                         "\",\"methods\":[\"publickey,password\"]}]}");
-    return loop_new(&loop);
+    return loop_new(&loop) == GW_OK ? 0 : -1;
 }
 
 static int teardown(void **state)

@@ -43,7 +43,7 @@ static bool drip(struct http_stub_conn *c)
     http_stub_text(c, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", sizeof ACCEPT - 1);
     for (size_t i = 0; i < sizeof ACCEPT - 1; i++) {
         http_stub_pause(c, 20);
-        if (!http_stub_send(c, ACCEPT + i, 1))
+        if (!http_stub_send(c, &ACCEPT[i], 1))
             return false;
     }
     return true;

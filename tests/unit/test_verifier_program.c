@@ -22,7 +22,7 @@ static int setup(void **state)
     (void)state;
     signal(SIGPIPE, SIG_IGN);
     log_level_now = LOG_LVL_ERROR;
-    return loop_new(&loop);
+    return loop_new(&loop) == GW_OK ? 0 : -1;
 }
 
 static int teardown(void **state)
