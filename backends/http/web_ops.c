@@ -292,6 +292,19 @@ static void made(void *arg, const struct remote_res *res)
         remote_end_task(&o->task, res);
 }
 
+/* Not every server minds that the name is taken. */
+static void mkdir_looked(void *arg, const struct fs_res *res)
+{
+    struct name_op *o = arg;
+    o->task.step = NULL;
+    if (res->err == GW_OK)
+        fs_task_fail(&o->task, GW_EXISTS, NULL);
+    else if (res->err != GW_NOT_FOUND)
+        fs_task_fail(&o->task, res->err, res->text);
+    else
+        o->task.step = dialect_of(o)->mkdir(o->view->access, o->path, o->task.log, made, o);
+}
+
 struct op *web_ops_mkdir(struct fs *fs, const char *path, const struct fs_attr *attr,
                          fs_done_fn *done, void *arg)
 {
@@ -301,7 +314,7 @@ struct op *web_ops_mkdir(struct fs *fs, const char *path, const struct fs_attr *
         return refused;
     struct name_op *o = op_new(fs, path, true, done, arg);
     forget(o);
-    o->task.step = dialect_of(o)->mkdir(o->view->access, o->path, o->task.log, made, o);
+    o->task.step = dialect_of(o)->look(o->view->access, o->path, o->task.log, mkdir_looked, o);
     return &o->task.op;
 }
 

@@ -165,10 +165,14 @@ class WebDAV:
     def store(self, kind):
         folder = self.folder()
         names = lambda: sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if ".DAV" not in p.parts)
+        uploads = lambda: [n for n in names() if ".gateway-upload" in n]
+
+        def age():
+            for name in uploads():
+                os.utime(folder / name, (1_500_000_000, 1_500_000_000))
         return Store(kind, self.backend(folder.name.replace(" ", "%20")),
                      lambda name: (folder / name).read_bytes() if (folder / name).is_file() else None,
-                     lambda: [n for n in names() if ".gateway-upload" not in n],
-                     lambda: [n for n in names() if ".gateway-upload" in n])
+                     lambda: [n for n in names() if ".gateway-upload" not in n], uploads, age)
 
 
 def webdav_fixture(kind):
@@ -219,8 +223,10 @@ httpfs, httpfs_plain = httpfs_fixture("httpfs"), httpfs_fixture("httpfs_plain", 
 class Store:
     """A backend's configuration, and a way to look behind postern's back."""
 
-    def __init__(self, kind, backend, read, names, uploads=lambda: []):
+    def __init__(self, kind, backend, read, names, uploads=lambda: [], age=None):
+        """age: makes what uploads() names older than any sweep_age_h; None = the next start sweeps by itself."""
         self.kind, self.backend, self.read, self.names, self.uploads = kind, backend, read, names, uploads
+        self.age = age
 
 
 def make_store(kind, request, tmp_path):

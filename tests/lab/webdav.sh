@@ -84,7 +84,7 @@ up_once() {
     nginx) nginx_conf "$port" > "$DIR/nginx.conf"
         nginx -c "$DIR/nginx.conf" -e "$DIR/log/error.log" </dev/null >"$DIR/log/up.log" 2>&1 ;;
     rclone) RCLONE_CONFIG=$DIR/rclone.conf setsid rclone serve webdav --addr "127.0.0.1:$port" --user dav --pass secret \
-            "$DIR/data" </dev/null >"$DIR/log/up.log" 2>&1 &
+            --dir-cache-time 1s "$DIR/data" </dev/null >"$DIR/log/up.log" 2>&1 &
         echo $! > "$DIR/run/rclone.pid" ;;
     esac
     until_ok 10 answers "$port" && printf 'ENDPOINT=http://127.0.0.1:%s/dav\nROOT=%s\n' "$port" "$DIR/data/dav"
