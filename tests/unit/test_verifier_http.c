@@ -20,22 +20,41 @@
 
 static uint8_t huge[10u * 1024 * 1024];
 
-/* What the server has seen last; its threads write, the test reads when nothing is under way. */
-static struct {
-    pthread_mutex_t lock;
+/* What the server has seen last. */
+struct seen {
     unsigned requests;
     char method[16], target[256], head[4096], body[4096];
-} seen = {.lock = PTHREAD_MUTEX_INITIALIZER};
+};
+static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER; /* guards `last` */
+static struct seen last;
 
 static void remember(const struct http_stub_req *r)
 {
-    pthread_mutex_lock(&seen.lock);
-    seen.requests++;
-    snprintf(seen.method, sizeof seen.method, "%s", r->method);
-    snprintf(seen.target, sizeof seen.target, "%.255s", r->target);
-    snprintf(seen.head, sizeof seen.head, "%s", r->head);
-    snprintf(seen.body, sizeof seen.body, "%.*s", (int)r->body_len, (const char *)r->body);
-    pthread_mutex_unlock(&seen.lock);
+    pthread_mutex_lock(&seen_lock);
+    last.requests++;
+    snprintf(last.method, sizeof last.method, "%s", r->method);
+    snprintf(last.target, sizeof last.target, "%.255s", r->target);
+    snprintf(last.head, sizeof last.head, "%s", r->head);
+    snprintf(last.body, sizeof last.body, "%.*s", (int)r->body_len, (const char *)r->body);
+    pthread_mutex_unlock(&seen_lock);
+}
+
+static unsigned requests(void)
+{
+    pthread_mutex_lock(&seen_lock);
+    unsigned n = last.requests;
+    pthread_mutex_unlock(&seen_lock);
+    return n;
+}
+
+/* A copy for the test's thread, good until the next call. */
+static const struct seen *seen(void)
+{
+    static struct seen copy;
+    pthread_mutex_lock(&seen_lock);
+    copy = last;
+    pthread_mutex_unlock(&seen_lock);
+    return &copy;
 }
 
 static bool drip(struct http_stub_conn *c)
@@ -76,7 +95,7 @@ static bool misbehave(struct http_stub_conn *c, const struct http_stub_req *r)
         memset(deep, '[', sizeof deep);
         return http_stub_reply(c, 200, "", deep, sizeof deep);
     }
-    if (strcmp(t, "/once-down") == 0 && seen.requests % 2 == 1)
+    if (strcmp(t, "/once-down") == 0 && requests() % 2 == 1)
         return http_stub_reply(c, 503, "", "", 0);
     return http_stub_reply(c, 200, "", ACCEPT, sizeof ACCEPT - 1);
 }
@@ -121,7 +140,9 @@ static int setup(void **state)
 {
     (void)state;
     stub = http_stub_start(serve, NULL, NULL);
-    seen.requests = 0;
+    pthread_mutex_lock(&seen_lock);
+    last.requests = 0;
+    pthread_mutex_unlock(&seen_lock);
     return loop_new(&loop) == GW_OK ? 0 : -1;
 }
 
@@ -200,7 +221,7 @@ static void test_answers(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct authkit_answer a;
-        unsigned before = seen.requests;
+        unsigned before = requests();
         begin(http_stub_port(stub), rows[i].target, ",\"timeout_ms\":600");
         a.op = check(&a);
         assert_int_equal(a.calls, 0);
@@ -209,8 +230,8 @@ static void test_answers(void **state)
             fail_msg("%s: %d, \"%s\"", rows[i].target, (int)a.verdict, a.why);
         if (a.verdict == AUTH_FAULT && a.why[0] == '\0')
             fail_msg("%s: a fault without a reason", rows[i].target);
-        if (seen.requests - before != rows[i].requests)
-            fail_msg("%s: %u requests", rows[i].target, seen.requests - before);
+        if (requests() - before != rows[i].requests)
+            fail_msg("%s: %u requests", rows[i].target, requests() - before);
         assert_int_equal(auth_counts(auth, 0).faults > 0, rows[i].down);
         if (a.verdict == AUTH_ACCEPT)
             assert_string_equal(a.id->home, "/in");
@@ -241,8 +262,8 @@ static void test_down(void **state)
 
 static void assert_header(const char *line)
 {
-    if (strstr(seen.head, line) == NULL)
-        fail_msg("no \"%s\" in:\n%s", line, seen.head);
+    if (strstr(seen()->head, line) == NULL)
+        fail_msg("no \"%s\" in:\n%s", line, seen()->head);
 }
 
 static void test_request(void **state)
@@ -264,10 +285,10 @@ static void test_request(void **state)
         a.op = check(&a);
         authkit_wait(loop, &a);
         assert_int_equal(a.verdict, AUTH_ACCEPT);
-        assert_string_equal(seen.method, "POST");
-        assert_non_null(strstr(seen.body, "\"password\":\"secret\""));
+        assert_string_equal(seen()->method, "POST");
+        assert_non_null(strstr(seen()->body, "\"password\":\"secret\""));
         assert_header(rows[i].line);
-        assert_null(strstr(seen.head, "X-Postern-Signature"));
+        assert_null(strstr(seen()->head, "X-Postern-Signature"));
         identity_free(&a.id);
         end();
     }
@@ -284,11 +305,11 @@ static void test_signature(void **state)
     a.op = check(&a);
     authkit_wait(loop, &a);
     identity_free(&a.id);
-    const char *timestamp = strstr(seen.head, "X-Postern-Timestamp: ");
+    const char *timestamp = strstr(seen()->head, "X-Postern-Timestamp: ");
     assert_non_null(timestamp);
     at_s = strtoll(timestamp + strlen("X-Postern-Timestamp: "), NULL, 10);
     assert_true(at_s > 1700000000);
-    assert_int_equal(http_sign(secret, at_s, gw_span_str(seen.body), "/accept", &want), GW_OK);
+    assert_int_equal(http_sign(secret, at_s, gw_span_str(seen()->body), "/accept", &want), GW_OK);
     assert_header(want.signature);
     end();
 }
@@ -304,7 +325,7 @@ static void test_connections_are_kept(void **state)
         assert_int_equal(a.verdict, AUTH_ACCEPT);
         identity_free(&a.id);
     }
-    assert_int_equal(seen.requests, 20);
+    assert_int_equal(requests(), 20);
     assert_int_equal(http_stub_connections(stub), 1);
     end();
 }
@@ -327,9 +348,9 @@ static void test_probe(void **state)
         authkit_wait(loop, &a);
         if (a.verdict != rows[i].want)
             fail_msg("%s: %d, \"%s\"", rows[i].target, (int)a.verdict, a.why);
-        assert_string_equal(seen.method, "OPTIONS");
-        assert_string_equal(seen.body, "");
-        assert_null(strchr(seen.target, '?'));
+        assert_string_equal(seen()->method, "OPTIONS");
+        assert_string_equal(seen()->body, "");
+        assert_null(strchr(seen()->target, '?'));
         assert_int_equal(auth_counts(auth, 0).asked, 0);
         end();
     }
