@@ -148,13 +148,19 @@ static void turn(void *arg)
     process(hc);
 }
 
+static void look_next_turn(struct http_client *hc)
+{
+    if (hc->turn == NULL)
+        hc->turn = loop_defer(hc->loop, turn, hc);
+}
+
 static void queue(struct http_op *o)
 {
     struct http_client *hc = o->client;
     list_remove(&o->todo);
     list_push(&hc->queued, &o->todo);
-    if (hc->in_curl == 0 && hc->turn == NULL)
-        hc->turn = loop_defer(hc->loop, turn, hc);
+    if (hc->in_curl == 0)
+        look_next_turn(hc);
 }
 
 static void easy_release(struct http_client *hc, CURL *easy)
@@ -307,8 +313,9 @@ static void resume_now(struct http_op *o)
     leave(o->client);
 }
 
-/* What callbacks asked for while libcurl was on the stack, then what libcurl has finished. A done
- * may free the client: hc->multi is NULL then, the memory lasts until its handles have closed. */
+/* What callbacks asked for while libcurl was on the stack, then what libcurl has finished: one at
+ * least, and the rest in the next turn where this one is long. A done may free the client:
+ * hc->multi is NULL then, the memory lasts until its handles have closed. */
 static void process(struct http_client *hc)
 {
     if (hc->in_curl > 0)
@@ -335,6 +342,10 @@ static void process(struct http_client *hc)
         CURLcode code = msg->data.result;
         curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&o);
         finish(o, code);
+        if (hc->multi != NULL && loop_turn_is_long(hc->loop)) {
+            look_next_turn(hc);
+            return;
+        }
     }
 }
 

@@ -22,7 +22,7 @@ struct http_client {
     bool insecure;
     struct list all;    /* requests; by `node` */
     struct list queued; /* requests that have something to do outside libcurl; by `todo` */
-    struct op *turn;    /* the next turn looks at `queued` */
+    struct op *turn;    /* the next turn looks at `queued` and at what libcurl has finished */
     struct list late;   /* sockets that wait for their turn of the loop, the first first */
     struct op *catch_up;
     unsigned in_curl; /* depth of calls into libcurl: it must not be entered again */
