@@ -73,8 +73,11 @@ static void look(void *arg)
         }
         run_abandon(s, &h);
     }
-    k->done(k->arg);
+    /* The engine borrows what its owner frees when told. */
+    loop_fn *done = k->done;
+    void *owner = k->arg;
     keep_free(k);
+    done(owner);
 }
 
 static void woken(void *arg)
