@@ -322,6 +322,17 @@ static void name_ends(struct conn *c)
     c->log = (struct log_ctx){&c->log_user, "peer", c->peer};
 }
 
+/* libssh tells of each step of each key exchange; at 1 new keys are in use. */
+static void on_keys(void *arg, float status)
+{
+    struct conn *c = arg;
+    if (status < 1.0f || c->state == CONN_HANDSHAKE)
+        return;
+    uint64_t bytes = c->sock.in_bytes + c->sock.out_bytes;
+    if (!rekeys_one(&c->rekeys, loop_now_ms(c->env->loop), bytes))
+        conn_end(c, "too many key exchanges", true);
+}
+
 /* libssh takes a duplicate: it closes its descriptor inside callbacks, while ours is polled. */
 static enum gw_err accept_session(struct conn *c)
 {
@@ -339,6 +350,11 @@ static enum gw_err accept_session(struct conn *c)
         return err;
     ssh_set_blocking(c->ssh, 0);
     ssh_set_counters(c->ssh, &c->sock, &c->raw);
+    c->cb.userdata = c;
+    c->cb.connect_status_function = on_keys;
+    ssh_callbacks_init(&c->cb);
+    if (ssh_set_callbacks(c->ssh, &c->cb) != SSH_OK)
+        return GW_NO_MEMORY;
     if (uv_poll_init(loop_uv(c->env->loop), &c->poll, c->fd) != 0)
         return GW_IO;
     return GW_OK;

@@ -16,6 +16,7 @@
 #include "gateway/sftp/sftpd.h"
 #include "gateway/ssh/conn.h"
 #include "gateway/ssh/maxpacket.h"
+#include "gateway/ssh/rekeys.h"
 
 enum conn_state {
     CONN_HANDSHAKE, /* for the client's version line and the first key exchange */
@@ -66,6 +67,7 @@ struct conn {
     int fd; /* ours; libssh has a duplicate, and closes that when it likes */
     ssh_session ssh;
     ssh_event event;
+    struct ssh_callbacks_struct cb;
     struct ssh_counter_struct sock, raw; /* bytes on the wire; packets and payload */
     uv_poll_t poll;
     unsigned open_handles;
@@ -103,6 +105,7 @@ struct conn {
     uint64_t backlog_raw, backlog_sock; /* counters when nothing was unsent */
     uint64_t turn_from;                 /* bytes on the wire when this turn began */
     size_t turn_bytes;                  /* that it may move */
+    struct rekeys rekeys;               /* since the first exchange */
 
     char sid[9];
     char peer[64], own[64];

@@ -589,31 +589,50 @@ def test_client_that_sends_on_through_a_key_exchange(postern):
 
 
 def test_new_keys_without_end(gateway):
-    """Each exchange costs the one who asks as much; the loop's others are served in between."""
+    """Each exchange costs the loop more than a megabyte does: others are served in between, and it ends."""
     with logged_in(gateway) as transport:
         channel = sftp_channel(transport)
         channel.sendall(INIT)
         receive_packet(channel)
-        stop = threading.Event()
         done = []
 
         def storm():
-            with contextlib.suppress(paramiko.SSHException, EOFError):  # when the test ends the connection
-                while not stop.is_set():
+            with contextlib.suppress(paramiko.SSHException, EOFError):  # when the gateway ends the connection
+                while len(done) < 1000:
                     transport.renegotiate_keys()
                     done.append(time.monotonic())
 
         thread = threading.Thread(target=storm, daemon=True)
         thread.start()
         wait_for(lambda: len(done) >= 5, "the first exchanges")
-        for _ in range(3):
-            serves_others(gateway)
-        before = len(done)
-        wait_for(lambda: len(done) >= before + 5, "the storm to go on")
-        stop.set()
+        serves_others(gateway)
         thread.join(PATIENCE)
-        channel.sendall(packet(17, 1, b"/x"))
-        assert receive_packet(channel)[0] == 105  # ATTRS: the session works on
+        assert not thread.is_alive() and not transport.is_active()
+    gateway.wait_event("disconnect", reason="too many key exchanges")
+    assert 32 <= len(done) < 300
+    serves_others(gateway)
+
+
+def test_new_keys_before_the_login(gateway):
+    """libssh ends what begins anew before it has entered."""
+    with connected(gateway) as transport:
+        with contextlib.suppress(paramiko.SSHException, EOFError):
+            transport.renegotiate_keys()
+        wait_for(lambda: not transport.is_active(), "the end")
+    gateway.wait_event("disconnect")
+    serves_others(gateway)
+
+
+def test_new_keys_every_few_packets(gateway, tmp_path):
+    """The smallest limit that anybody sets: hundreds of exchanges in a second or two, and all is well."""
+    data = os.urandom(4 << 20)
+    (tmp_path / "up").write_bytes(data)
+    done = run(["sftp", *NO_KNOWN_HOSTS, "-F", "none", "-v", "-i", gateway.keys.user, "-P", gateway.port,
+                "-o", "RekeyLimit=16K", "-b", "-", "alice@127.0.0.1"],
+               input=f"put {tmp_path}/up /x\nget /x {tmp_path}/down\n", timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "down").read_bytes() == data
+    assert done.stderr.count("SSH2_MSG_NEWKEYS received") >= 100
 
 
 @pytest.mark.skipif(SANITIZED, reason="a traced process has no leak check")
