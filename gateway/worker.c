@@ -42,6 +42,7 @@ struct worker {
     struct worker_env env;
     struct loop *loop;
     struct turns turns;
+    struct lobby lobby;
     pthread_t thread;
     struct generation *now;
     struct list sessions, sweeps;
@@ -166,6 +167,7 @@ static enum gw_err generation_fill(struct generation *g, struct gw_errmsg *msg)
     g->conn_env = (struct conn_env){
         .loop = w->loop,
         .turns = &w->turns,
+        .lobby = &w->lobby,
         .settings = s,
         .auth = g->auth,
         .throttle = w->env.throttle,
@@ -207,6 +209,7 @@ enum gw_err worker_new(const struct worker_env *env, struct snapshot *sn, struct
         mem_free(w);
         return gw_err_set(msg, err, "cannot make an event loop: out of file descriptors?");
     }
+    lobby_init(&w->lobby, w->loop);
     err = generation_new(w, sn, &w->now, msg);
     if (err != GW_OK) {
         worker_free(&w);

@@ -53,4 +53,16 @@ static inline void list_remove(struct list *n)
     n->next = n->prev = n;
 }
 
+/* All of `from` goes to the end of `to`, in order; `from` is empty then. */
+static inline void list_move(struct list *to, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = to->prev;
+    from->prev->next = to;
+    to->prev->next = from->next;
+    to->prev = from->prev;
+    list_init(from);
+}
+
 #endif

@@ -67,26 +67,30 @@ struct op *loop_defer(struct loop *l, loop_fn *fn, void *arg)
     return &d->op;
 }
 
-/* False: there was nothing. */
+/* What was there, in order; once the turn is long, the rest waits for the next one. False: there
+ * was nothing. */
 static bool run_posted(uv_async_t *async)
 {
     struct loop *l = async->data;
     struct list mine;
-    bool some;
+    bool some = false;
     list_init(&mine);
     uv_mutex_lock(&l->lock);
-    while (!list_empty(&l->posted)) {
-        struct list *n = list_first(&l->posted);
-        list_remove(n);
-        list_push(&mine, n);
-    }
+    list_move(&mine, &l->posted);
     uv_mutex_unlock(&l->lock);
-    some = !list_empty(&mine);
-    while (!list_empty(&mine)) {
+    while (!list_empty(&mine) && !(some && loop_turn_is_long(l))) {
         struct deferred *d = LIST_ENTRY(list_first(&mine), struct deferred, node);
         list_remove(&d->node);
         d->fn(d->arg);
         mem_free(d);
+        some = true;
+    }
+    if (!list_empty(&mine)) {
+        uv_mutex_lock(&l->lock);
+        list_move(&mine, &l->posted); /* behind what was there before */
+        list_move(&l->posted, &mine);
+        uv_async_send(&l->async);
+        uv_mutex_unlock(&l->lock);
     }
     return some;
 }

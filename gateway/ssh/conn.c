@@ -149,6 +149,7 @@ static void finish(struct conn *c)
     conn_set_state(c, CONN_CLOSING);
     op_cancel(&c->clock);
     op_cancel(&c->wake);
+    lobby_leave(&c->seat);
     conn_auth_free(c);
     conn_channel_free_all(c);
     conn_keep_over(c);
@@ -380,6 +381,7 @@ enum gw_err conn_start(const struct conn_env *env, int fd, void *tag, struct con
     }
     c->settings = settings_ref(env->settings);
     c->poll.data = c;
+    c->seat = (struct lobby_seat){.fn = conn_pump_seated, .arg = c};
     c->started_ms = c->active_ms = loop_now_ms(env->loop);
     LOG_EVENT(LOG_LVL_INFO, &c->log, "connect", log_u64("peer_port", c->peer_port),
               log_str("address", c->own), log_u64("port", c->own_port));

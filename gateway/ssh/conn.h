@@ -12,6 +12,7 @@
 #include "config/settings.h"
 #include "gateway/io/loop.h"
 #include "gateway/ssh/host_keys.h"
+#include "gateway/ssh/lobby.h"
 #include "gateway/ssh/turns.h"
 
 struct conn;
@@ -20,6 +21,7 @@ struct conn;
 struct conn_env {
     struct loop *loop;
     struct turns *turns;       /* the loop's */
+    struct lobby *lobby;       /* the loop's */
     struct settings *settings; /* each connection takes a reference */
     struct auth *auth;
     struct throttle *throttle;

@@ -103,6 +103,7 @@ struct conn {
     bool drain_list;                    /* messages from before the login ended wait in libssh */
     unsigned opens;                     /* channels asked for */
     uint64_t backlog_raw, backlog_sock; /* counters when nothing was unsent */
+    struct lobby_seat seat;             /* until the login is over */
     uint64_t turn_from;                 /* bytes on the wire when this turn began */
     size_t turn_bytes;                  /* that it may move */
     struct rekeys rekeys;               /* since the first exchange */
@@ -146,6 +147,7 @@ void conn_set_clock(struct conn *c);
 /* conn_pump.c */
 void conn_pump(struct conn *c);              /* moves all that can be moved; never re-entered */
 void conn_pump_soon(struct conn *c);         /* on the next turn */
+void conn_pump_seated(void *c);              /* struct lobby_seat.fn */
 void conn_pump_watch(struct conn *c);        /* what uv_poll is to look for */
 bool conn_pump_reads(const struct conn *c);  /* may libssh read from the socket now? */
 size_t conn_pump_left(const struct conn *c); /* bytes that this turn may still move */

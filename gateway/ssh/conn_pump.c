@@ -190,14 +190,9 @@ static void round_trip(struct conn *c)
     }
 }
 
-void conn_pump(struct conn *c)
+/* One turn of the connection. */
+static void take_turn(struct conn *c)
 {
-    if (c->pumping) {
-        c->again = true;
-        return;
-    }
-    if (c->state >= CONN_CLOSING)
-        return;
     op_cancel(&c->wake);
     c->pumping = true;
     uint64_t before, now = c->sock.in_bytes + c->sock.out_bytes;
@@ -225,4 +220,28 @@ void conn_pump(struct conn *c)
     conn_pump_watch(c);
     if (now != before || c->again)
         conn_pump_soon(c);
+}
+
+void conn_pump_seated(void *arg)
+{
+    take_turn(arg);
+}
+
+void conn_pump(struct conn *c)
+{
+    if (c->pumping) {
+        c->again = true;
+        return;
+    }
+    if (c->state >= CONN_CLOSING)
+        return;
+    if (c->state == CONN_OPEN || lobby_enter(c->env->lobby, &c->seat)) {
+        take_turn(c);
+        return;
+    }
+    /* Not watched meanwhile: the loop would be told on each turn that there is something to read.
+     */
+    if (c->watched != 0)
+        uv_poll_stop(&c->poll);
+    c->watched = 0;
 }

@@ -207,6 +207,34 @@ static void test_longest_turn(void **state)
     assert_in_range(loop_longest_turn_us(loop), work_us, UINT64_MAX);
 }
 
+/* Works until the turn is long. */
+static void works(void *arg)
+{
+    note(arg);
+    while (!loop_turn_is_long(loop))
+        ;
+}
+
+static void marks_turns(void *arg)
+{
+    note(arg);
+    next_turn = loop_defer(loop, marks_turns, arg);
+}
+
+/* What is posted at once is spread over turns by the time that it takes, in order. */
+static void test_posts_are_spread(void **state)
+{
+    (void)state;
+    next_turn = loop_defer(loop, marks_turns, B);
+    for (int i = 0; i < 3; i++)
+        loop_post(loop, works, A);
+    loop_post(loop, note, C);
+    loop_post(loop, stop, NULL);
+    loop_run(loop);
+    op_cancel(&next_turn);
+    assert_string_equal(trace, "babababc");
+}
+
 static void test_free_runs_what_is_left(void **state)
 {
     (void)state;
@@ -249,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_defer_does_not_starve, setup, teardown),
         cmocka_unit_test_setup_teardown(test_post, setup, teardown),
         cmocka_unit_test_setup_teardown(test_longest_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_posts_are_spread, setup, teardown),
         cmocka_unit_test_setup_teardown(test_free_runs_what_is_left, setup, teardown),
         cmocka_unit_test_setup_teardown(test_free_after_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_run_again, setup, teardown),
