@@ -254,7 +254,7 @@ static uint32_t cache_s(const struct check *c)
 static uint32_t keep_s(const struct check *c, const struct auth_res *res)
 {
     uint32_t s = cache_s(c);
-    return res->cache_s > 0 && res->cache_s < s ? res->cache_s : s;
+    return res->has_cache_s && res->cache_s < s ? res->cache_s : s;
 }
 
 static void conclude(struct check *c, struct auth_res *res)
@@ -262,8 +262,9 @@ static void conclude(struct check *c, struct auth_res *res)
     const char *who = guard_name(c->a->members[c->i]);
     if (res->verdict == AUTH_ACCEPT && c->req != NULL) {
         const char *why = NULL;
-        struct identity *given = cache_s(c) > 0 && res->id != NULL ? identity_copy(res->id)
-                                                                   : NULL; /* before it is judged */
+        struct identity *given = keep_s(c, res) > 0 && res->id != NULL
+                                     ? identity_copy(res->id)
+                                     : NULL; /* before it is judged */
         enum auth_verdict v = judge_accept(res->id, c->req, c->a->offered, &why);
         if (v == AUTH_ACCEPT && given != NULL)
             auth_cache_keep(c->a->cache, c->i, c->req, given, loop_now_ms(c->a->env.loop),

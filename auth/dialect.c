@@ -185,6 +185,7 @@ struct auth_res dialect_res(struct dialect_verdict *v)
         .prompts = v->prompts,
         .nprompts = v->nprompts,
         .state = v->state,
+        .has_cache_s = v->has_cache_s,
         .cache_s = v->cache_s,
     };
     v->id = NULL;

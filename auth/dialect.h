@@ -88,7 +88,8 @@ struct dialect_verdict {
     struct auth_prompt *prompts;
     size_t nprompts;
     char *state;
-    uint32_t cache_s;     /* as in struct auth_res */
+    bool has_cache_s; /* as in struct auth_res */
+    uint32_t cache_s;
     struct gw_errmsg why; /* for the log */
 };
 void dialect_verdict_free(struct dialect_verdict *v);

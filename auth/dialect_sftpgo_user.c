@@ -332,13 +332,20 @@ static bool take_permissions(const json_t *user, json_t *over, struct dialect_ve
     return true;
 }
 
+/* 0 means that the answer is not kept. SFTPGo has the key in `filters`; where it is in both places,
+ * the shorter time holds. */
 static bool take_cache(const json_t *obj, const char *path, struct dialect_verdict *v)
 {
+    static const char key[] = "external_auth_cache_time";
     json_int_t s = 0;
-    if (!dialect_field_number(obj, path, "external_auth_cache_time", &s, v))
+    if (!dialect_field_number(obj, path, key, &s, v))
         return false;
-    if (s > 0)
-        v->cache_s = s < UINT32_MAX ? (uint32_t)s : UINT32_MAX;
+    if (!json_is_integer(json_object_get(obj, key)))
+        return true;
+    uint32_t given = s <= 0 ? 0 : s < UINT32_MAX ? (uint32_t)s : UINT32_MAX;
+    if (!v->has_cache_s || given < v->cache_s)
+        v->cache_s = given;
+    v->has_cache_s = true;
     return true;
 }
 

@@ -92,7 +92,8 @@ struct auth_res {
     bool down;            /* AUTH_FAULT: nobody answered; a nonsensical answer is not that */
     const char *verifier; /* which one answered */
     bool cached;          /* it did so earlier */
-    uint32_t cache_s;     /* AUTH_ACCEPT: no longer may it be kept; 0 = it does not say */
+    bool has_cache_s;     /* AUTH_ACCEPT: the answer says itself how long it may be kept: */
+    uint32_t cache_s;     /* no longer than this; 0 = not at all */
     const char *instruction;
     const struct auth_prompt *prompts; /* AUTH_ASK */
     size_t nprompts;

@@ -89,8 +89,11 @@ static void stub_fire(void *arg)
     struct stub_check *c = arg;
     const struct authkit_say *say = &c->s->say;
     struct auth_prompt prompts[AUTH_PROMPTS_MAX + 1];
-    struct auth_res res = {
-        .verdict = say->verdict, .why = "stub", .decoy = say->decoy, .cache_s = say->cache_s};
+    struct auth_res res = {.verdict = say->verdict,
+                           .why = "stub",
+                           .decoy = say->decoy,
+                           .has_cache_s = say->has_cache_s,
+                           .cache_s = say->cache_s};
     if (say->verdict == AUTH_ACCEPT && !say->no_id) {
         json_t *over = json_loads(say->identity == NULL ? "{}" : say->identity, 0, NULL);
         if (identity_from_json(c->req->user, NULL, over, 0, &res.id, NULL) != GW_OK)

@@ -40,6 +40,7 @@ struct authkit_say {
     bool no_id;
     const char *instruction, *state; /* of an ASK, with `prompts` many */
     size_t prompts;
+    bool has_cache_s;
     uint32_t cache_s;
 };
 struct authkit_stub {

@@ -181,6 +181,7 @@ static void test_shorter_by_the_answer(void **state)
     (void)state;
     time_t end_s = time(NULL) + 10;
     begin("{}", 60);
+    stub.say.has_cache_s = true;
     stub.say.cache_s = 1;
     assert_int_equal(check(&bob), AUTH_ACCEPT);
     assert_int_equal(check(&bob), AUTH_ACCEPT);
@@ -189,6 +190,18 @@ static void test_shorter_by_the_answer(void **state)
         assert_int_equal(check(&bob), AUTH_ACCEPT);
         assert_true(time(NULL) < end_s);
     }
+    end();
+}
+
+/* 0 is an answer, and no silence. */
+static void test_not_at_all_by_the_answer(void **state)
+{
+    (void)state;
+    begin("{}", 60);
+    stub.say.has_cache_s = true;
+    assert_int_equal(check(&bob), AUTH_ACCEPT);
+    assert_int_equal(check(&bob), AUTH_ACCEPT);
+    assert_int_equal(stub.asked, 2);
     end();
 }
 
@@ -221,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_never_kept),
         cmocka_unit_test(test_expired),
         cmocka_unit_test(test_shorter_by_the_answer),
+        cmocka_unit_test(test_not_at_all_by_the_answer),
         cmocka_unit_test(test_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -260,7 +260,7 @@ static void test_identity(void **state)
     struct dialect_verdict v = accepted(
         &hook, "{\"status\": 1, \"username\": \"alice.smith\", \"home_dir\": \"/srv/sftpgo/a\", "
                "\"expiration_date\": 1798761600999, \"permissions\": {\"/\": [\"list\"], \"/in\": "
-               "[\"upload\", \"overwrite\"]}, \"external_auth_cache_time\": 60, \"filters\": "
+               "[\"upload\", \"overwrite\"]}, \"filters\": "
                "{\"allowed_ip\": [\"203.0.113.0/24\"], \"start_directory\": \"/in\", "
                "\"denied_login_methods\": [\"password\"]}, \"virtual_folders\": [{\"name\": \"x\", "
                "\"virtual_path\": \"/shared\", \"mapped_path\": \"/srv/sftpgo/shared/x\", "
@@ -268,7 +268,6 @@ static void test_identity(void **state)
     assert_string_equal(v.id->user, "alice.smith");
     assert_string_equal(v.id->home, "/in");
     assert_int_equal(v.id->expires_s, 1798761600);
-    assert_int_equal(v.cache_s, 60);
     assert_string_equal(v.id->allow[0], "203.0.113.0/24");
     assert_int_equal(v.id->nmethods, 2);
     assert_string_equal(v.id->methods[0], "publickey");
@@ -285,8 +284,42 @@ static void test_identity(void **state)
     assert_string_equal(v.id->user, "alice");
     assert_string_equal(v.id->home, "/in"); /* of `users` */
     assert_int_equal(v.id->nmethods, 0);
-    assert_int_equal(v.cache_s, 0);
     dialect_verdict_free(&v);
+}
+
+/* 0 is an answer: what is not there, or null, is none. */
+static void test_cache(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rest;
+        bool has;
+        uint32_t s;
+    } rows[] = {
+        {"}", false, 0},
+        {", \"external_auth_cache_time\": null}", false, 0},
+        {", \"filters\": {}}", false, 0},
+        {", \"external_auth_cache_time\": 60}", true, 60},
+        {", \"external_auth_cache_time\": 0}", true, 0},
+        {", \"filters\": {\"external_auth_cache_time\": 0}}", true, 0},
+        {", \"filters\": {\"external_auth_cache_time\": 60}}", true, 60},
+        {", \"external_auth_cache_time\": 0, \"filters\": {\"external_auth_cache_time\": 60}}",
+         true, 0},
+        {", \"external_auth_cache_time\": 60, \"filters\": {\"external_auth_cache_time\": 0}}",
+         true, 0},
+        {", \"external_auth_cache_time\": -1}", true, 0},
+        {", \"external_auth_cache_time\": 4294967296}", true, UINT32_MAX},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *user = mem_printf(USER "%s", rows[i].rest);
+        struct dialect_verdict v = accepted(&hook, user);
+        struct auth_res res = dialect_res(&v);
+        assert_int_equal(res.has_cache_s, rows[i].has);
+        assert_int_equal(res.cache_s, rows[i].s);
+        identity_free(&res.id);
+        dialect_verdict_free(&v);
+        mem_free(user);
+    }
 }
 
 /* 0 is no limit of the hook's own: that of `users` stays. */
@@ -457,12 +490,19 @@ static void test_config(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_request),        cmocka_unit_test(test_request_program),
-        cmocka_unit_test(test_empty_password), cmocka_unit_test(test_answer),
-        cmocka_unit_test(test_filters),        cmocka_unit_test(test_home),
-        cmocka_unit_test(test_identity),       cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_ways),           cmocka_unit_test(test_key),
-        cmocka_unit_test(test_folders),        cmocka_unit_test(test_stores),
+        cmocka_unit_test(test_request),
+        cmocka_unit_test(test_request_program),
+        cmocka_unit_test(test_empty_password),
+        cmocka_unit_test(test_answer),
+        cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_home),
+        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_ways),
+        cmocka_unit_test(test_key),
+        cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_stores),
         cmocka_unit_test(test_config),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
