@@ -211,7 +211,7 @@ void dialect_answer(const struct dialect *d, const struct auth_req *req, struct 
                     const struct dialect_got *got, struct dialect_verdict *v)
 {
     verdict_init(v);
-    if (d->transport == DIALECT_PROGRAM && got->status != 0)
+    if (d->transport == DIALECT_PROGRAM && got->status != 0 && !d->type->exit_codes)
         dialect_say(v, AUTH_FAULT, "the program ended with exit code %u", got->status);
     else if (got->body.len > DIALECT_ANSWER_MAX_BYTES)
         dialect_say(v, AUTH_FAULT, "the answer is over %u bytes", DIALECT_ANSWER_MAX_BYTES);

@@ -22,6 +22,7 @@ struct dialect_type {
     unsigned keys;
     bool has_ids;
     bool target_optional;
+    bool exit_codes; /* `answer` has words for other exit codes than 0 */
     /* Looks at the configuration; NULL = there is nothing to look at. */
     enum gw_err (*open)(struct dialect *d, struct gw_errmsg *msg);
     /* As dialect_ask() and dialect_answer(); *v is zero, and AUTH_FAULT. */

@@ -5,6 +5,11 @@
  * A folder of the local disk below home_base becomes a prefix of `backend`; everything else is the
  * user's own store and needs allow_stores. A "pass" that _obscure does not name is obscured, as
  * rclone keeps it, and cannot be read here.
+ *
+ * It has no word for "no": rclone refuses the login when the program ends with another exit code
+ * than 0, whatever the cause, and that is what such programs do about a wrong password. It is a
+ * reject here, so that guesses count; but for the codes that tell of a cause (sysexits.h, and what
+ * shells give for a program that could not be run or was killed).
  * Source: rclone, cmd/serve/proxy/proxy.go and the pages of its s3, local and webdav backends.
  */
 #include <string.h>
@@ -197,11 +202,29 @@ static bool take_store(const struct dialect *d, const json_t *obj, json_t *mount
     return dialect_say(v, AUTH_REJECT, "type: \"%.64s\" is no store here", type);
 }
 
+enum {
+    EXIT_UNAVAILABLE = 69,
+    EXIT_TEMPFAIL = 75,
+    EXIT_NOT_RUN = 126,     /* 126 and 127, of a shell */
+    EXIT_LAST_SIGNAL = 192, /* 128 + the signal; 255 is what exit(-1) gives */
+};
+
+static enum auth_verdict meaning_of(unsigned exit_code)
+{
+    bool fault = exit_code == EXIT_UNAVAILABLE || exit_code == EXIT_TEMPFAIL ||
+                 (exit_code >= EXIT_NOT_RUN && exit_code <= EXIT_LAST_SIGNAL);
+    return fault ? AUTH_FAULT : AUTH_REJECT;
+}
+
 static void answer_rclone(const struct dialect *d, const struct auth_req *req,
                           struct dialect_ask *ask, const struct dialect_got *got,
                           struct dialect_verdict *v)
 {
     (void)ask;
+    if (got->status != 0) {
+        dialect_say(v, meaning_of(got->status), "the program ended with exit code %u", got->status);
+        return;
+    }
     json_t *obj = dialect_object(got, v);
     if (obj == NULL)
         return;
@@ -219,6 +242,7 @@ const struct dialect_type dialect_rclone = {
     .transports = 1u << DIALECT_PROGRAM,
     .methods = 1u << AUTH_PASSWORD | 1u << AUTH_PUBLICKEY,
     .keys = DIALECT_KEY_HOME | DIALECT_KEY_STORES,
+    .exit_codes = true,
     .open = dialect_open_home,
     .ask = ask_rclone,
     .answer = answer_rclone,

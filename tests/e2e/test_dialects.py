@@ -61,11 +61,11 @@ def asking(postern, tmp_path):
     return factory
 
 
-def check_words(gateway, refused=(77, "reject")):
+def check_words(gateway):
     """`check` takes the configuration, and `try` says of it what a login would."""
     checked = run([POSTERN, "check", "--probe", "--config", gateway.config])
     assert checked.returncode == 0 and "auth.verifiers[0]: answers" in checked.stdout, checked.stderr
-    for word, code, verdict in ((PASSWORD, 0, "accept"), ("wrong", *refused)):
+    for word, code, verdict in ((PASSWORD, 0, "accept"), ("wrong", 77, "reject")):
         tried = run([POSTERN, "try", "--config", gateway.config, "--user", "alice", "--password-stdin"], input=word)
         said = json.loads(tried.stdout)
         assert (tried.returncode, said["verdict"]) == (code, verdict), tried.stdout
@@ -87,12 +87,46 @@ def test_program(dialect, script, asking, keys):
     with connected(gateway) as transport:
         transport.auth_password("alice", PASSWORD)
         is_in_home(transport)
-    check_words(gateway, (69, "fault") if dialect == "rclone" else (77, "reject"))  # rclone's exit code alone says no
+    check_words(gateway)
     with connected(gateway) as transport:
         transport.auth_publickey("alice", key_of(keys.user))
     with connected(gateway) as transport:
         with pytest.raises(paramiko.AuthenticationException):
             transport.auth_password("alice", "wrong")
+
+
+RCLONE_CASES = """#!/bin/sh
+echo asked >>"$ASKED"
+read -r question
+case $question in
+*wrong*) exit 1 ;;
+*down*) exit 75 ;;
+*killed*) kill -9 $$ ;;
+esac
+echo '{"type": "local", "_root": "/srv/data/alice"}'
+"""
+
+
+@pytest.mark.parametrize("word, times, banned", [("wrong", 1, True), ("down", 2, False), ("killed", 2, False)])
+def test_rclone_says_no_by_its_exit_code(word, times, banned, asking, tmp_path):
+    """Once, and it counts; a program that could not find out is asked again, and the client is not to blame."""
+    asked = tmp_path / "asked"
+    gateway = asking({"command": RCLONE_CASES}, dialect="rclone", env={"ASKED": str(asked)}, **HOME)
+    gateway.settings["auth"]["throttle"] = {"failures": 1}
+    gateway.stop()
+    gateway.write_settings()
+    gateway.start()
+    with connected(gateway) as transport:
+        with pytest.raises(paramiko.AuthenticationException):
+            transport.auth_password("alice", word)
+    assert len(asked.read_text().splitlines()) == times
+    assert [e["whom"] for e in gateway.events("ban")] == (["user"] if banned else [])
+    with connected(gateway) as transport:
+        if banned:
+            with pytest.raises(paramiko.AuthenticationException):
+                transport.auth_password("alice", PASSWORD)
+        else:
+            transport.auth_password("alice", PASSWORD)
 
 
 def test_sftpgo_permissions(asking):

@@ -42,7 +42,15 @@ static void test_home(void **state)
     (void)state;
     static const struct dialectkit_row rows[] = {
         {0, "{\"type\": \"local\", \"_root\": \"/srv/a\"}", AUTH_ACCEPT, NULL},
-        {1, "{\"type\": \"local\", \"_root\": \"/srv/a\"}", AUTH_FAULT, "exit code 1"},
+        {1, "{\"type\": \"local\", \"_root\": \"/srv/a\"}", AUTH_REJECT, "exit code 1"},
+        {1, "", AUTH_REJECT, "exit code 1"},
+        {125, "wrong password", AUTH_REJECT, "exit code 125"},
+        {69, "", AUTH_FAULT, "exit code 69"},
+        {75, "", AUTH_FAULT, "exit code 75"},
+        {126, "", AUTH_FAULT, "exit code 126"},
+        {127, "", AUTH_FAULT, "exit code 127"},
+        {137, "", AUTH_FAULT, "exit code 137"},
+        {255, "{\"type\": \"local\", \"_root\": \"/srv/a\"}", AUTH_REJECT, "exit code 255"},
         {0, "{\"type\": \"local\", \"_root\": \"/srvx\"}", AUTH_REJECT, "_root: "},
         {0, "{\"type\": \"local\", \"_root\": \"\"}", AUTH_REJECT, "_root: "},
         {0, "{\"type\": \"local\", \"_root\": \"/srv/../etc\"}", AUTH_REJECT, "mounts[0].prefix"},
