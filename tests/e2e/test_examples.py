@@ -89,6 +89,15 @@ def enter(gateway, user, password):
         return None
 
 
+def enter_by_key(gateway, user, key):
+    with connected(gateway) as transport:
+        try:
+            transport.auth_publickey(user, key_of(key))
+        except paramiko.AuthenticationException:
+            pass
+        return transport.is_authenticated()
+
+
 def try_it(gateway, user, *words, lines=()):
     done = run([POSTERN, "try", "--config", gateway.config, "--user", user, *words],
                input="".join(f"{line}\n" for line in lines))
@@ -113,11 +122,13 @@ GROUPS = {"staff": {"mounts": [{"path": "/", "backend": "disk", "prefix": ""}]},
 
 
 @pytest.fixture
-def directory(tmp_path):
+def directory(tmp_path, keys):
     if not os.path.exists(slapd.SLAPD):
         pytest.skip("slapd is not installed: scripts/deps test")
     one = slapd.Slapd(tmp_path / "slapd", {"alice": PASSWORD, "bob": "b", "carol": "c", "eve": "e"},
-                      {"partners": ["alice", "bob"], "staff": ["bob"], "guests": ["carol"]})
+                      {"partners": ["alice", "bob"], "staff": ["bob"], "guests": ["carol"]},
+                      {"alice": [b"\xff", b"no key at all", f"{keys.public(keys.user)} alice@laptop\n".encode()],
+                       "carol": [keys.public(keys.user).encode()]})
     yield one.start()
     one.stop()
 
@@ -151,6 +162,26 @@ def test_ldap(ldap, installed):
     (slapd.ADMIN, slapd.ADMIN_PASSWORD, "unknown user"), ("ä😀", "x", "unknown user")])
 def test_ldap_refuses(user, password, why, ldap):
     assert enter(ldap, user, password) is None
+    assert ldap.wait_event("login_failed")["reason"] == why
+    assert ldap.events("program_stderr") == []
+
+
+def test_ldap_keys(ldap, installed, keys):
+    with connected(ldap) as transport:
+        transport.auth_publickey("ALICE", key_of(keys.user))
+        with paramiko.SFTPClient.from_transport(transport) as sftp:
+            sftp.open("/drop", "w").close()
+    assert (installed.disk / "partners/alice/drop").exists()
+    code, said = try_it(ldap, "alice", "--key", f"{keys.user}.pub")
+    assert (code, said["verdict"], said["identity"]["user"]) == (0, "accept", "alice")
+
+
+@pytest.mark.parametrize("user, which, why", [
+    ("alice", "other", "not a key of the user"), ("bob", "user", "not a key of the user"),  # bob has none
+    ("carol", "user", "in none of the groups"), ("eve", "user", "in none of the groups"),
+    ("nobody", "user", "unknown user"), ("*", "user", "unknown user")])
+def test_ldap_refuses_keys(user, which, why, ldap, keys):
+    assert not enter_by_key(ldap, user, getattr(keys, which))
     assert ldap.wait_event("login_failed")["reason"] == why
     assert ldap.events("program_stderr") == []
 
@@ -334,15 +365,6 @@ def at(server):
         for key in {"url", "keyboard_interactive_url"} & verifier.keys():
             verifier[key] = server.rstrip("/") + urllib.parse.urlsplit(verifier[key]).path
     return change
-
-
-def enter_by_key(gateway, user, key):
-    with connected(gateway) as transport:
-        try:
-            transport.auth_publickey(user, key_of(key))
-        except paramiko.AuthenticationException:
-            pass
-        return transport.is_authenticated()
 
 
 def refused_all(gateway, rows):
