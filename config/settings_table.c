@@ -139,7 +139,10 @@ static const struct opt_spec timeouts_table[] = {
      AT(settings_timeouts, drain_s),
      .dflt = "30",
      .max = DAY_S,
-     .help = "After TERM, how long transfers under way may take to finish."},
+     .help =
+         "After TERM, how long transfers under way may take to finish. Uploads of users who keep "
+         "what had arrived (`partial_uploads`) are cut off when a third of it is left, and stored "
+         "in that."},
     {.key = NULL},
 };
 

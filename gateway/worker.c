@@ -47,7 +47,8 @@ struct worker {
     struct generation *now;
     struct list sessions, sweeps;
     struct op *grace; /* ends the last sessions */
-    unsigned load;    /* atomic */
+    uint64_t grace_ms;
+    unsigned load; /* atomic */
     bool draining, drained;
 };
 
@@ -336,6 +337,12 @@ void worker_reload(struct worker *w, struct snapshot *sn)
     loop_post(w->loop, reload_arrives, r);
 }
 
+/* How much of the time of a drain is left to those uploads that are kept when they are cut off. */
+static uint64_t keeping_ms(uint64_t grace_ms)
+{
+    return grace_ms / 3 < CONN_KEEP_MS ? grace_ms / 3 : CONN_KEEP_MS;
+}
+
 static void grace_over(void *arg)
 {
     struct worker *w = arg;
@@ -343,7 +350,19 @@ static void grace_over(void *arg)
     LIST_EACH_SAFE(it, next, &w->sessions)
     {
         struct session *s = LIST_ENTRY(it, struct session, node);
-        conn_close(s->conn, "shutdown: timeouts.drain_s is over");
+        conn_close_now(s->conn, "shutdown: timeouts.drain_s is over");
+    }
+}
+
+static void grace_ends(void *arg)
+{
+    struct worker *w = arg;
+    w->grace = deadline_start(w->loop, keeping_ms(w->grace_ms), grace_over, w);
+    LIST_EACH_SAFE(it, next, &w->sessions)
+    {
+        struct session *s = LIST_ENTRY(it, struct session, node);
+        if (conn_keeps(s->conn))
+            conn_close(s->conn, "shutdown: timeouts.drain_s is nearly over");
     }
 }
 
@@ -358,7 +377,9 @@ static void drain_arrives(void *arg)
     struct worker *w = d->worker;
     if (!w->draining) {
         w->draining = true;
-        w->grace = deadline_start(w->loop, d->grace_ms, grace_over, w);
+        w->grace_ms = d->grace_ms;
+        uint64_t ms = d->grace_ms - keeping_ms(d->grace_ms);
+        w->grace = deadline_start(w->loop, ms, grace_ends, w);
         LIST_EACH_SAFE(it, next, &w->sessions)
         {
             struct session *s = LIST_ENTRY(it, struct session, node);

@@ -393,11 +393,16 @@ enum gw_err conn_start(const struct conn_env *env, int fd, void *tag, struct con
 
 void conn_close(struct conn *c, const char *why)
 {
-    if (c->state >= CONN_CLOSING) { /* whoever waits for it has waited long enough */
-        conn_keep_cancel(c);
-        return;
-    }
     conn_end_text(c, why, true);
+}
+
+void conn_close_now(struct conn *c, const char *why)
+{
+    c->keeps_nothing = true;
+    if (c->state >= CONN_CLOSING)
+        conn_keep_cancel(c);
+    else
+        conn_end_text(c, why, true);
 }
 
 void conn_drain(struct conn *c)

@@ -17,6 +17,9 @@
 
 struct conn;
 
+/* An upload that outlives its session has so long to be stored, then it is thrown away. */
+#define CONN_KEEP_MS 30000u
+
 /* What the connections of a loop share. Borrowed for their lives. */
 struct conn_env {
     struct loop *loop;
@@ -40,9 +43,14 @@ struct conn_env {
 /* Takes fd (also on failure): accepted, any flags. `tag` comes back in the callbacks.
  * Errors: GW_IO, GW_NO_MEMORY, logged. */
 enum gw_err conn_start(const struct conn_env *env, int fd, void *tag, struct conn **out);
-/* Idempotent; why is logged ("drained", "shutdown", ...). Ends on a later turn with closed(). */
+/* Idempotent; why is logged ("drained", "shutdown", ...). Ends on a later turn with closed(), when
+ * the uploads that it keeps are stored. */
 void conn_close(struct conn *c, const char *why);
+/* The same, and keeps none; also where they are being stored already. */
+void conn_close_now(struct conn *c, const char *why);
 /* Close it as soon as no transfer is open and no request under way. */
 void conn_drain(struct conn *c);
+/* Has it an upload that would outlive it? */
+bool conn_keeps(const struct conn *c);
 
 #endif

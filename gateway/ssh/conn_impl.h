@@ -80,6 +80,7 @@ struct conn {
     bool drain;
     bool say_goodbye;
     bool dismantled;     /* all that is left are `keeps` */
+    bool keeps_nothing;  /* there is no time left for them */
     const char *end_why; /* set once: the connection is to end */
     char end_text[128];
 

@@ -5,9 +5,6 @@
 #include "gateway/sftp/keep.h"
 #include "gateway/ssh/conn_impl.h"
 
-/* What is not stored by then is thrown away. */
-#define KEEP_MS 30000u
-
 struct conn_keep {
     struct list node;
     struct conn *conn;
@@ -42,16 +39,33 @@ static void too_late(void *arg)
     conn_keep_over(c);
 }
 
+static bool may_keep(const struct conn *c)
+{
+    return c->id != NULL && c->id->partial_uploads != IDENTITY_PARTIAL_DISCARD && !c->keeps_nothing;
+}
+
 bool conn_keep_engine(struct conn *c, struct sftpd **sp)
 {
-    if (c->id == NULL || c->id->partial_uploads == IDENTITY_PARTIAL_DISCARD || !keep_wanted(*sp))
+    if (!may_keep(c) || !keep_wanted(*sp))
         return false;
     struct conn_keep *k = mem_zalloc(sizeof *k);
     k->conn = c;
     k->op = keep_start(sp, kept, k);
-    k->deadline = deadline_start(c->env->loop, KEEP_MS, too_late, k);
+    k->deadline = deadline_start(c->env->loop, CONN_KEEP_MS, too_late, k);
     list_push(&c->keeps, &k->node);
     return true;
+}
+
+bool conn_keeps(const struct conn *c)
+{
+    if (!may_keep(c))
+        return false;
+    for (struct list *it = c->channels.next; it != &c->channels; it = it->next) {
+        const struct conn_channel *ch = LIST_ENTRY(it, struct conn_channel, node);
+        if (ch->sftpd != NULL && keep_wanted(ch->sftpd))
+            return true;
+    }
+    return false;
 }
 
 void conn_keep_cancel(struct conn *c)

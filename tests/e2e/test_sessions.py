@@ -9,6 +9,7 @@ import time
 import pytest
 
 from gateway import PASSWORD, SANITIZED, wait_for
+from proxies import Fault, FaultProxy, whole
 from raw import close, read_all, session, status_of, write_all
 
 DATA = os.urandom(1 << 20)
@@ -156,6 +157,47 @@ def test_term_does_not_wait_for_ever(how, postern, tmp_path):
         gateway.wait_end()
         gateway.stop(0 if how == "drain_s is over" else 128 + signal.SIGTERM)
     assert [p for p in tmp_path.iterdir() if p.name == "never"] == []
+
+
+def kept_users(keys):
+    return [{"user": "alice", "public_keys": [keys.public(keys.user)], "partial_uploads": "keep"}]
+
+
+def test_term_leaves_time_to_keep_an_upload(postern, keys, tmp_path):
+    gateway = postern({"disk": {"type": "local", "root": str(tmp_path)}}, users=kept_users(keys), timeouts={"drain_s": 6})
+    with session(gateway) as sftp:
+        file = sftp.open("/cut", "wb")  # paramiko closes a file that nobody holds
+        file.write(DATA)
+        gateway.signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert gateway.wait_end() == 0
+        assert time.monotonic() - began > 3.9  # the client had its time
+    assert gateway.events("partial")[0]["result"] == "kept"
+    assert gateway.events("disconnect")[0]["reason"] == "shutdown: timeouts.drain_s is nearly over"
+    assert (tmp_path / "cut").read_bytes() == DATA
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize("drain_s", [0, 3])
+def test_term_waits_for_no_store_that_hangs(drain_s, postern, keys, radosgw):
+    """What is to be kept is stored within drain_s or not at all; before, it had 30 s of its own."""
+    bucket, proxy = radosgw.bucket(), FaultProxy(radosgw.client.host)
+    try:
+        hang = Fault("hang", "PUT", whole, times=None)
+        proxy.faults.append(hang)
+        gateway = postern({"store": radosgw.backend(bucket, endpoint=proxy.endpoint, request_timeout_s=120)},
+                          users=kept_users(keys), timeouts={"drain_s": drain_s})
+        with session(gateway) as sftp:
+            file = sftp.open("/cut", "wb")
+            file.write(DATA)
+            gateway.signal(signal.SIGTERM)
+            began = time.monotonic()
+            assert gateway.wait_end() == 0
+            assert time.monotonic() - began < drain_s + 10
+        assert hang.seen or drain_s == 0
+    finally:
+        proxy.close()
+    assert radosgw.client.keys(bucket) == []
 
 
 def test_reload(postern):
