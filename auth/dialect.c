@@ -69,6 +69,8 @@ static enum gw_err refuse_foreign_keys(const struct dialect *d, struct gw_errmsg
         {c->request.body != NULL, DIALECT_KEY_TEMPLATE, "request.body"},
         {c->accept_when != NULL, DIALECT_KEY_TEMPLATE, "accept_when"},
         {c->reject_when != NULL, DIALECT_KEY_TEMPLATE, "reject_when"},
+        {c->ask_when != NULL, DIALECT_KEY_TEMPLATE, "ask_when"},
+        {c->ask != NULL, DIALECT_KEY_TEMPLATE, "ask"},
         {c->identity != NULL, DIALECT_KEY_TEMPLATE, "identity"},
     };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)

@@ -25,7 +25,7 @@ struct dialect_conf {
     char *keyboard_interactive_url;
     struct opt_strs keyboard_interactive_command;
     struct dialect_request request;
-    json_t *accept_when, *reject_when, *identity;
+    json_t *accept_when, *reject_when, *ask_when, *ask, *identity;
 };
 extern const char *const dialect_names[], *const dialect_form_names[];
 extern const struct opt_spec dialect_request_table[];
@@ -110,6 +110,16 @@ extern const struct opt_spec dialect_request_table[];
          .offset = offsetof(of, member.reject_when),                                               \
          .help = "template: the same for a user who is refused; wins over accept_when. An answer " \
                  "that is neither is a fault."},                                                   \
+        {.key = "ask_when",                                                                        \
+         .type = OPT_JSON,                                                                         \
+         .offset = offsetof(of, member.ask_when),                                                  \
+         .help = "template: the same for an answer that asks the user something more, by "         \
+                 "keyboard-interactive; wins over accept_when."},                                  \
+        {.key = "ask",                                                                             \
+         .type = OPT_JSON,                                                                         \
+         .offset = offsetof(of, member.ask),                                                       \
+         .help = "template: what is asked then: {\"prompts\", \"text\", \"echo\", "                \
+                 "\"instruction\", \"state\"}, JSON pointers into the answer."},                   \
     {                                                                                              \
         .key = "identity", .type = OPT_JSON, .offset = offsetof(of, member.identity),              \
         .help = "template: {field of the identity: JSON pointer into the answer}."                 \

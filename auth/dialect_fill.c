@@ -21,6 +21,24 @@ static const char *const names[DIALECT_FILL_COUNT] = {
     [DIALECT_FILL_CLIENT_PORT] = "client_port",
     [DIALECT_FILL_SERVER_ADDRESS] = "server_address",
     [DIALECT_FILL_SERVER_PORT] = "server_port",
+    [DIALECT_FILL_STEP] = "step",
+    [DIALECT_FILL_STATE] = "state",
+    [DIALECT_FILL_ANSWER_1] = "answer_1",
+    "answer_2",
+    "answer_3",
+    "answer_4",
+    "answer_5",
+    "answer_6",
+    "answer_7",
+    "answer_8",
+    "answer_9",
+    "answer_10",
+    "answer_11",
+    "answer_12",
+    "answer_13",
+    "answer_14",
+    "answer_15",
+    "answer_16",
 };
 
 /* NULL where the name holds what ends it there (RFC 7617 section 2). */
@@ -34,11 +52,33 @@ static char *basic_of(const char *user, const char *password)
     return b64;
 }
 
+static bool is_text(const char *s)
+{
+    return s == NULL || utf8_valid(s, strlen(s));
+}
+
+static bool is_all_text(const struct auth_req *req, const char *password)
+{
+    bool ok = is_text(req->user) && is_text(password);
+    if (req->method == AUTH_KEYBOARD_INTERACTIVE)
+        for (size_t i = 0; i < req->kbdint.nanswers; i++)
+            ok = ok && is_text(req->kbdint.answers[i]);
+    return ok;
+}
+
+static void fill_dialog(struct dialect_fill *f, const struct auth_req *req)
+{
+    f->values[DIALECT_FILL_STEP] = mem_printf("%u", req->kbdint.step);
+    f->values[DIALECT_FILL_STATE] = mem_strdup(req->kbdint.state);
+    for (size_t i = 0; i < req->kbdint.nanswers && i < AUTH_PROMPTS_MAX; i++)
+        f->values[DIALECT_FILL_ANSWER_1 + i] = mem_strdup(req->kbdint.answers[i]);
+}
+
 bool dialect_fill_open(struct dialect_fill *f, const struct auth_req *req,
                        struct dialect_verdict *v)
 {
     const char *password = req->method == AUTH_PASSWORD ? req->password : "";
-    if (!utf8_valid(req->user, strlen(req->user)) || !utf8_valid(password, strlen(password)))
+    if (!is_all_text(req, password))
         return dialect_say(v, AUTH_REJECT, "the login holds bytes that are not UTF-8");
     *f = (struct dialect_fill){
         .values = {
@@ -55,6 +95,8 @@ bool dialect_fill_open(struct dialect_fill *f, const struct auth_req *req,
         f->values[DIALECT_FILL_PUBLIC_KEY] = dialect_key_line(req);
         f->values[DIALECT_FILL_FINGERPRINT] = mem_strdup(req->key.fingerprint);
     }
+    if (req->method == AUTH_KEYBOARD_INTERACTIVE)
+        fill_dialog(f, req);
     return true;
 }
 

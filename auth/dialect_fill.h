@@ -18,11 +18,16 @@ enum {
     DIALECT_FILL_CLIENT_PORT,
     DIALECT_FILL_SERVER_ADDRESS,
     DIALECT_FILL_SERVER_PORT,
-    DIALECT_FILL_COUNT
+    DIALECT_FILL_STEP,     /* of keyboard-interactive; "" in other methods, as what follows */
+    DIALECT_FILL_STATE,    /* "" in step 1 */
+    DIALECT_FILL_ANSWER_1, /* to 16 */
+    DIALECT_FILL_COUNT = DIALECT_FILL_ANSWER_1 + AUTH_PROMPTS_MAX
 };
+_Static_assert(DIALECT_FILL_COUNT <= 32, "a bit each");
 /* Those that prove something. */
 #define DIALECT_FILL_PASSWORDS (1u << DIALECT_FILL_PASSWORD | 1u << DIALECT_FILL_BASIC)
 #define DIALECT_FILL_KEYS      (1u << DIALECT_FILL_PUBLIC_KEY | 1u << DIALECT_FILL_FINGERPRINT)
+#define DIALECT_FILL_ANSWERS   (((1u << AUTH_PROMPTS_MAX) - 1) << DIALECT_FILL_ANSWER_1)
 
 enum dialect_fill_where {
     DIALECT_FILL_JSON,   /* inside a string of a JSON text */

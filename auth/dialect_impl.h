@@ -12,7 +12,7 @@ enum {
     DIALECT_KEY_STORES = 1u << 1,
     DIALECT_KEY_AWS = 1u << 2, /* roles, buckets, server_id, form */
     DIALECT_KEY_DIALOG = 1u << 3,
-    DIALECT_KEY_TEMPLATE = 1u << 4, /* request, accept_when, reject_when, identity */
+    DIALECT_KEY_TEMPLATE = 1u << 4, /* request, *_when, ask, identity */
 };
 
 struct dialect_type {

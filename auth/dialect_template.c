@@ -2,17 +2,19 @@
  * Any other JSON API: the question and what its answer means are described in the configuration.
  *
  * A password login is asked about only where the question carries the password, a key login only
- * where it carries the key or where the answer gives the user's keys: a status alone would let
- * anybody in. An answer that neither accept_when nor reject_when describes is a fault.
+ * where it carries the key or where the answer gives the user's keys, and keyboard-interactive only
+ * where it carries what the user answered: a status alone would let anybody in. An answer that none
+ * of accept_when, reject_when and ask_when describes is a fault.
  * Source: RFC 6901 (JSON pointers), RFC 7617 (${basic}).
  */
+#include "auth/dialect_template.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "auth/dialect_field.h"
 #include "auth/dialect_fill.h"
-#include "auth/dialect_impl.h"
 #include "auth/dialect_pointer.h"
 #include "gateway/base/mem.h"
 
@@ -65,6 +67,8 @@ static bool can_ask(const struct dialect *d, enum auth_method method)
     unsigned used = variables_of(d);
     if (method == AUTH_PASSWORD)
         return (used & DIALECT_FILL_PASSWORDS) != 0;
+    if (method == AUTH_KEYBOARD_INTERACTIVE)
+        return (used & DIALECT_FILL_ANSWERS) != 0;
     return (used & DIALECT_FILL_KEYS) != 0 ||
            json_object_get(d->conf->identity, "public_keys") != NULL;
 }
@@ -110,6 +114,9 @@ static bool ask_template(const struct dialect *d, const struct auth_req *req,
     if (!can_ask(d, req->method))
         return dialect_say(v, AUTH_NEXT, "the template asks about no %s",
                            auth_method_names[req->method]);
+    if (req->method == AUTH_KEYBOARD_INTERACTIVE &&
+        !dialect_template_dialog_may(d, req, variables_of(d), v))
+        return false;
     if (!dialect_fill_open(&fill, req, v))
         return false;
     ask->method = http_methods[d->conf->request.method];
@@ -151,7 +158,8 @@ static bool needs_json(const struct dialect *d)
 {
     return json_object_get(d->conf->accept_when, "pointer") != NULL ||
            json_object_get(d->conf->reject_when, "pointer") != NULL ||
-           json_object_size(d->conf->identity) > 0;
+           json_object_get(d->conf->ask_when, "pointer") != NULL ||
+           dialect_template_dialog_looks(d) || json_object_size(d->conf->identity) > 0;
 }
 
 static void accept_user(const struct dialect *d, const struct auth_req *req, const json_t *doc,
@@ -159,6 +167,10 @@ static void accept_user(const struct dialect *d, const struct auth_req *req, con
 {
     const char *field;
     json_t *pointer;
+    if (req->method == AUTH_KEYBOARD_INTERACTIVE && req->kbdint.nanswers == 0) {
+        dialect_say(v, AUTH_REJECT, "accept_when holds before the user has answered anything");
+        return;
+    }
     json_t *over = json_object();
     bool ok = true;
     json_object_foreach(d->conf->identity, field, pointer)
@@ -183,13 +195,18 @@ static void answer_template(const struct dialect *d, const struct auth_req *req,
     (void)ask;
     struct when yes = when_of(d->conf->accept_when, 200);
     struct when no = when_of(d->conf->reject_when, 0);
+    struct when more = when_of(d->conf->ask_when, 0);
     json_t *doc = needs_json(d) ? dialect_json(got, v) : NULL;
     if (d->conf->reject_when != NULL && holds(&no, got->status, doc))
         dialect_say(v, AUTH_REJECT, "reject_when holds (HTTP status %u)", got->status);
+    else if (d->conf->ask_when != NULL && holds(&more, got->status, doc))
+        dialect_template_dialog_ask(d, req, doc, variables_of(d), v);
     else if (holds(&yes, got->status, doc) && (doc != NULL || !needs_json(d)))
         accept_user(d, req, doc, v);
     else if (v->why.text[0] == '\0' || got->status != 200)
-        dialect_say(v, AUTH_FAULT, "neither accept_when nor reject_when holds (HTTP status %u)",
+        dialect_say(v, AUTH_FAULT, "%s holds (HTTP status %u)",
+                    d->conf->ask_when == NULL ? "neither accept_when nor reject_when"
+                                              : "none of accept_when, reject_when and ask_when",
                     got->status);
     json_decref(doc);
 }
@@ -269,18 +286,23 @@ static enum gw_err open_template(struct dialect *d, struct gw_errmsg *msg)
     if (err == GW_OK)
         err = check_when(d->conf->reject_when, "reject_when", msg);
     if (err == GW_OK)
+        err = check_when(d->conf->ask_when, "ask_when", msg);
+    if (err == GW_OK)
+        err = dialect_template_dialog_open(d, variables_of(d), msg);
+    if (err == GW_OK)
         err = check_identity(d, msg);
-    if (err == GW_OK && !can_ask(d, AUTH_PASSWORD) && !can_ask(d, AUTH_PUBLICKEY))
+    if (err == GW_OK && !can_ask(d, AUTH_PASSWORD) && !can_ask(d, AUTH_PUBLICKEY) &&
+        !can_ask(d, AUTH_KEYBOARD_INTERACTIVE))
         err = gw_err_set(msg, GW_CONFIG,
-                         "request: holds neither ${password} nor ${basic} nor ${public_key}, so "
-                         "its answer says nothing about who asks");
+                         "request: holds none of ${password}, ${basic}, ${public_key} and "
+                         "${answer_1}, so its answer says nothing about who asks");
     return err;
 }
 
 const struct dialect_type dialect_template = {
     .name = "template",
     .transports = 1u << DIALECT_HTTP,
-    .methods = 1u << AUTH_PASSWORD | 1u << AUTH_PUBLICKEY,
+    .methods = 1u << AUTH_PASSWORD | 1u << AUTH_PUBLICKEY | 1u << AUTH_KEYBOARD_INTERACTIVE,
     .keys = DIALECT_KEY_TEMPLATE | DIALECT_KEY_STORES,
     .target_optional = true,
     .open = open_template,

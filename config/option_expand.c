@@ -9,16 +9,24 @@
 enum { NAME_MAX_BYTES = 128 };
 
 /* Of an identity's paths (user) and of a verifier's template (all of them). */
-static const char *const late[] = {"user",           "password",   "basic",          "public_key",
-                                   "fingerprint",    "method",     "client_address", "client_port",
-                                   "server_address", "server_port"};
+static const char *const late[] = {"user",           "password",    "basic",          "public_key",
+                                   "fingerprint",    "method",      "client_address", "client_port",
+                                   "server_address", "server_port", "step",           "state"};
+
+/* ${answer_1} and so on; which there are is the template's matter. */
+static bool is_answer(const char *name, size_t n)
+{
+    static const char stem[] = "answer_";
+    size_t at = sizeof stem - 1;
+    return n > at && memcmp(name, stem, at) == 0 && strspn(name + at, "0123456789") == n - at;
+}
 
 static bool is_late(const char *name, size_t n)
 {
     for (size_t i = 0; i < sizeof late / sizeof late[0]; i++)
         if (strlen(late[i]) == n && memcmp(late[i], name, n) == 0)
             return true;
-    return false;
+    return is_answer(name, n);
 }
 
 static bool is_name(const char *s, size_t n)

@@ -244,3 +244,101 @@ def test_http(path, keys_of, asking):
         check_words(gateway)
         gateway.stop()
         server.shutdown()
+
+
+# --- keyboard-interactive by template -----------------------------------------------------------------
+
+FOLDERS = [{"path": "/", "backend": "disk", "prefix": "alice"}]
+QUESTIONS = {"Password: ": PASSWORD, "Code: ": "123456", "Colour: ": "sky \"blue\""}
+
+
+def challenge(transaction, *labels, **more):
+    questions = [{"label": label, "visible": label == "Colour: "} for label in labels]
+    return dict({"status": "challenge", "transaction": transaction, "message": "Please", "questions": questions}, **more)
+
+
+class Challenges(Services):
+    """A password, then a code and a colour; whoever is named after a bad day has one."""
+    granted = {"status": "granted", "folders": FOLDERS}
+    bad = {"eager": granted, "html": None, "many": challenge(1, *"abc"), "none": challenge(1),
+           "forgetful": challenge(None, "Code: "), "deaf": challenge(1, questions={}),
+           "shy": challenge(1, "Code: ", questions=[{"visible": True}])}
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        said = json.dumps(self.decide(asked)).encode()
+        if asked["login"] == "html":
+            said = b"<html>granted</html>"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def decide(self, asked):
+        assert set(asked) == {"login", "transaction", "step", "answers"}, asked
+        if asked["login"] in self.bad:
+            return self.bad[asked["login"]]
+        expected = {"": ("1", ["", ""]), "17": ("2", [PASSWORD, ""]),
+                    "t\"2": ("3", [QUESTIONS["Code: "], QUESTIONS["Colour: "]])}[asked["transaction"]]
+        if asked["login"] != "alice" or (asked["step"], asked["answers"]) != expected:
+            return {"status": "denied"}
+        return {"": challenge(17, "Password: "), "17": challenge("t\"2", "Code: ", "Colour: "),
+                "t\"2": self.granted}[asked["transaction"]]
+
+
+CHALLENGES = {
+    "dialect": "template",
+    "request": {"body": json.dumps({"login": "${user}", "transaction": "${state}", "step": "${step}",
+                                    "answers": ["${answer_1}", "${answer_2}"]})},
+    "accept_when": {"pointer": "/status", "equals": "granted"},
+    "reject_when": {"pointer": "/status", "equals": "denied"},
+    "ask_when": {"pointer": "/status", "equals": "challenge"},
+    "ask": {"prompts": "/questions", "text": "/label", "echo": "/visible", "instruction": "/message",
+            "state": "/transaction"},
+    "identity": {"mounts": "/folders"}}
+
+
+@pytest.fixture
+def challenging(asking):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Challenges) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield asking({}, type="http", url=f"http://127.0.0.1:{server.server_port}/", **CHALLENGES)
+        server.shutdown()
+
+
+def talk(gateway, user, answers):
+    """What was asked, and whether it let in."""
+    asked = []
+
+    def answer(_title, instruction, prompts):
+        asked.append((instruction, prompts))
+        return [answers[text] for text, _echo in prompts]
+
+    with connected(gateway) as transport:
+        try:
+            transport.auth_interactive(user, answer)
+            is_in_home(transport)
+        except paramiko.AuthenticationException:
+            pass
+        return asked, transport.is_authenticated()
+
+
+def test_template_dialog(challenging):
+    asked, inside = talk(challenging, "alice", QUESTIONS)
+    assert inside
+    assert asked == [("Please", [("Password: ", False)]), ("Please", [("Code: ", False), ("Colour: ", True)])]
+    tried = run([POSTERN, "try", "--config", challenging.config, "--user", "alice", "--keyboard-interactive"],
+                input="".join(f"{answer}\n" for answer in QUESTIONS.values()))
+    said = json.loads(tried.stdout)
+    assert (tried.returncode, said["verdict"], len(said["steps"])) == (0, "accept", 3), tried.stdout
+    for wrong in ({"Password: ": "wrong"}, {"Code: ": "1"}, {"Colour: ": "sky"}, {"Colour: ": ""}, {"Password: ": ""}):
+        assert not talk(challenging, "alice", {**QUESTIONS, **wrong})[1], wrong
+
+
+@pytest.mark.parametrize("user, why", [
+    ("eager", "accept_when holds before the user has answered"), ("html", "no JSON"), ("many", "list of 1 to 2"),
+    ("none", "list of 1 to 2"), ("forgetful", "ask.state"), ("deaf", "ask.text"), ("shy", "ask.text"),
+    ("al\"ice", "reject_when")])
+def test_template_dialog_has_a_bad_day(user, why, challenging):
+    assert talk(challenging, user, QUESTIONS) == ([], False)
+    assert why in challenging.wait_event("login_failed")["reason"]

@@ -30,9 +30,12 @@ static struct target targets[] = {
      .config = "{\"dialect\":\"rclone\",\"home_base\":\"/srv\",\"backend\":\"d\","
                "\"allow_stores\":true}"},
     {.transport = DIALECT_HTTP,
-     .config = "{\"dialect\":\"template\",\"request\":{\"url\":"
-               "\"http://x/?p=$${password}&k=$${public_key}\"},\"accept_when\":{\"pointer\":"
-               "\"/ok\"},\"identity\":{\"mounts\":\"/mounts\"}}"},
+     .config =
+         "{\"dialect\":\"template\",\"request\":{\"url\":"
+         "\"http://x/?p=$${password}&k=$${public_key}&a=$${answer_1}$${answer_2}&s=$${state}\"},"
+         "\"accept_when\":{\"pointer\":\"/ok\"},\"identity\":{\"mounts\":\"/mounts\"},"
+         "\"ask_when\":{\"pointer\":\"/ask\"},\"ask\":{\"prompts\":\"/ask\",\"text\":\"/text\","
+         "\"echo\":\"/echo\",\"instruction\":\"/say\",\"state\":\"/state\"}}"},
 };
 enum { NTARGETS = sizeof targets / sizeof targets[0] };
 

@@ -30,6 +30,7 @@ static const struct {
     {"$$", "$$"},
     {"5$ and $T_A", "5$ and $T_A"},
     {"${user}", "${user}"},
+    {"${answer_1}${answer_16}${step}${state}", "${answer_1}${answer_16}${step}${state}"},
     {"a/${user}/${T_A}", "a/${user}/alpha"},
     {"${user:-x}", "x"}, /* with a default it is a variable of the environment */
     {"${T_A", NULL},
