@@ -75,6 +75,7 @@ struct later {
     struct op *turn;
     struct fs_attr attr;
     bool has_attr;
+    uint64_t bytes;
     fs_done_fn *done;
     void *arg;
 };
@@ -92,22 +93,35 @@ static void later_fire(void *arg)
 {
     struct later *k = arg;
     k->turn = NULL;
-    const struct fs_res res = {.err = GW_OK, .attr = k->has_attr ? &k->attr : NULL};
+    const struct fs_res res = {.attr = k->has_attr ? &k->attr : NULL, .bytes = k->bytes};
     k->done(k->arg, &res);
     mem_free(k);
 }
 
-struct op *fs_ok(struct loop *l, const struct fs_attr *attr, fs_done_fn *done, void *arg)
+static struct later *later_new(struct loop *l, fs_done_fn *done, void *arg)
 {
     struct later *k = mem_zalloc(sizeof *k);
     k->op.type = &later_type;
     k->done = done;
     k->arg = arg;
+    k->turn = loop_defer(l, later_fire, k);
+    return k;
+}
+
+struct op *fs_ok(struct loop *l, const struct fs_attr *attr, fs_done_fn *done, void *arg)
+{
+    struct later *k = later_new(l, done, arg);
     if (attr != NULL) {
         k->attr = *attr;
         k->has_attr = true;
     }
-    k->turn = loop_defer(l, later_fire, k);
+    return &k->op;
+}
+
+struct op *fs_copied(struct loop *l, uint64_t bytes, fs_done_fn *done, void *arg)
+{
+    struct later *k = later_new(l, done, arg);
+    k->bytes = bytes;
     return &k->op;
 }
 

@@ -236,6 +236,8 @@ bool fs_prefix_ok(const char *prefix);
 /* done with GW_OK on a later turn: for a start that has nothing to wait for. Copies attr (may be
  * NULL). */
 struct op *fs_ok(struct loop *l, const struct fs_attr *attr, fs_done_fn *done, void *arg);
+/* The same with res->bytes. */
+struct op *fs_copied(struct loop *l, uint64_t bytes, fs_done_fn *done, void *arg);
 /* done with this error on a later turn: for a start that fails. text is copied (NULL = none). */
 struct op *fs_fail(struct loop *l, enum gw_err err, const char *text, fs_done_fn *done, void *arg);
 

@@ -128,7 +128,7 @@ static bool begin_part(struct part_writer *w, bool waiting)
     uint32_t number = w->nparts + 1;
     uint64_t size = w->next_off >= type->max_bytes ? 0 : type->size(w->conf.arg, number);
     if (size == 0) {
-        part_writer_fail(w, GW_TOO_LARGE, type->large_text);
+        part_writer_fail(w, GW_TOO_LARGE, "the file is larger than the store takes");
         return false;
     }
     if (!type->ready(w->conf.arg, number))
@@ -179,7 +179,7 @@ static void place(struct part_writer *w, uint64_t *off, struct gw_span *data, bo
         uint64_t begin = part_off(w->cur);
         size_t full = part_full(w->cur);
         if (*off < begin) {
-            part_writer_fail(w, GW_UNSUPPORTED, w->conf.type->random_text);
+            part_writer_fail(w, GW_UNSUPPORTED, PART_WRITER_RANDOM);
             return;
         }
         if (*off - begin >= full) /* belongs to a later part: this one has a hole */
@@ -190,7 +190,7 @@ static void place(struct part_writer *w, uint64_t *off, struct gw_span *data, bo
             return;
         enum gw_err err = part_put(w->cur, at, gw_span_of(data->ptr, n));
         if (err != GW_OK) {
-            part_writer_fail(w, err, err == GW_UNSUPPORTED ? w->conf.type->random_text : NULL);
+            part_writer_fail(w, err, err == GW_UNSUPPORTED ? PART_WRITER_RANDOM : NULL);
             return;
         }
         *off += n;
@@ -278,7 +278,7 @@ struct op *part_writer_start(struct part_writer *w, uint64_t off, struct gw_span
     if (err != GW_OK)
         return fs_fail(w->conf.loop, err,
                        w->err != GW_OK         ? w->text
-                       : err == GW_UNSUPPORTED ? w->conf.type->random_text
+                       : err == GW_UNSUPPORTED ? PART_WRITER_RANDOM
                                                : NULL,
                        done, arg);
     struct write_op *o = mem_zalloc(sizeof *o);

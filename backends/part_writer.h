@@ -12,9 +12,13 @@
 
 struct part_writer;
 
+/* Why a write that seeks is refused. */
+#define PART_WRITER_RANDOM                                                                         \
+    "a new file is written from begin to end here; to write anywhere, open the file for reading "  \
+    "and writing"
+
 struct part_writer_type {
-    const char *random_text, *large_text; /* why such a write is refused */
-    uint64_t max_bytes;                   /* of a file */
+    uint64_t max_bytes; /* of a file */
     /* Of part `number` (from 1); 0 = there can be no such part. */
     uint64_t (*size)(void *arg, uint32_t number);
     /* May part `number` be begun? It is asked again after part_writer_wake(). Before it says yes or

@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "backends/http/web_answer.h"
-#include "backends/http/web_read.h"
 #include "backends/remote_meta.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/percent.h"
@@ -281,7 +280,7 @@ static struct op *dav_set(struct web_access *a, const char *path, const struct f
 static struct op *get(void *src, const struct read_ahead_range *range, http_head_fn *on_head,
                       http_body_fn *on_body, remote_done_fn *done, void *arg)
 {
-    struct web_reader *r = src;
+    struct remote_file *f = src;
     char bytes[RANGE_MAX], match[MATCH_MAX];
     snprintf(bytes, sizeof bytes, "Range: bytes=%llu-%llu", (unsigned long long)range->off,
              (unsigned long long)(range->off + range->len - 1));
@@ -292,8 +291,8 @@ static struct op *get(void *src, const struct read_ahead_range *range, http_head
                                    .nheaders = range->etag != NULL ? 2 : 1,
                                    .on_head = on_head,
                                    .on_body = on_body,
-                                   .log = r->log};
-    return start(r->file.view->access, &req, r->file.path, false, done, arg);
+                                   .log = f->log};
+    return start(web_access_of(f), &req, f->name, false, done, arg);
 }
 
 static bool get_attr(void *src, const struct http_res *res, struct fs_attr *out)

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "backends/http/web_answer.h"
-#include "backends/http/web_read.h"
 #include "backends/remote_meta.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/percent.h"
@@ -205,11 +204,11 @@ static struct op *httpfs_space(struct web_access *a, const char *path, const str
 static struct op *get(void *src, const struct read_ahead_range *range, http_head_fn *on_head,
                       http_body_fn *on_body, remote_done_fn *done, void *arg)
 {
-    struct web_reader *r = src;
-    struct web_access *a = r->file.view->access;
+    struct remote_file *f = src;
+    struct web_access *a = web_access_of(f);
     struct gw_buf target;
     char bytes[TIME_MAX];
-    httpfs_target(a->store, "open", r->file.path, &target);
+    httpfs_target(a->store, "open", f->name, &target);
     if (range->off > 0)
         gw_buf_printf(&target, "?offset=%llu", (unsigned long long)range->off);
     snprintf(bytes, sizeof bytes, "Range: bytes=%llu-%llu", (unsigned long long)range->off,
@@ -220,17 +219,17 @@ static struct op *get(void *src, const struct read_ahead_range *range, http_head
                                    .nheaders = 1,
                                    .on_head = on_head,
                                    .on_body = on_body,
-                                   .log = r->log};
-    return start(a, &req, &target, r->file.path, done, arg);
+                                   .log = f->log};
+    return start(a, &req, &target, f->name, done, arg);
 }
 
 static bool get_attr(void *src, const struct http_res *res, struct fs_attr *out)
 {
-    const struct web_reader *r = src;
+    const struct remote_file *f = src;
     if (http_res_status(res) == 206)
-        r->file.view->access->store->knows_ranges = true;
+        web_access_of(f)->store->knows_ranges = true;
     if (!remote_meta_attr(res, out))
-        *out = r->seen;
+        *out = f->attr;
     return out->set & FS_ATTR_SIZE;
 }
 

@@ -5,8 +5,10 @@
 #include "backends/http/dav.h"
 #include "backends/http/httpfs.h"
 #include "backends/http/web_dir.h"
-#include "backends/http/web_file.h"
 #include "backends/http/web_ops.h"
+#include "backends/http/web_read.h"
+#include "backends/http/web_write.h"
+#include "backends/remote_open.h"
 #include "gateway/base/mem.h"
 
 static const struct web_dialect *const dialects[] = {&dav_dialect, &httpfs_dialect};
@@ -83,6 +85,25 @@ void web_cache_put(const struct web_view *v, const char *path, const struct fs_a
         attr_cache_put(v->access->store->cache, path, attr, since);
 }
 
+static struct op *view_open(struct fs *fs, const char *path, uint32_t flags,
+                            const struct fs_attr *attr, fs_done_fn *done, void *arg)
+{
+    struct web_view *v = view_of(fs);
+    struct op *refused = remote_open_refuse(fs, flags, done, arg);
+    if (refused == NULL)
+        refused = web_ops_refuse_reserved(fs, path, flags & FS_CREATE ? GW_DENIED : GW_NOT_FOUND,
+                                          done, arg);
+    if (refused != NULL)
+        return refused;
+    if (path[1] == '\0')
+        return fs_fail(fs->loop, GW_IS_DIR, NULL, done, arg);
+    char *full = web_view_path(v, path);
+    struct op *op = flags & FS_WRITE ? web_write_open(v, full, flags, attr, done, arg)
+                                     : web_read_open(v, full, done, arg);
+    mem_free(full);
+    return op;
+}
+
 static void view_free(struct fs *fs)
 {
     struct web_view *v = view_of(fs);
@@ -94,17 +115,17 @@ static void view_free(struct fs *fs)
 
 static const struct fs_type view_type = {
     .name = "http",
-    .open = web_file_open,
-    .read_now = web_file_read_now,
-    .read = web_file_read,
-    .write_now = web_file_write_now,
-    .write = web_file_write,
-    .fsync = web_file_fsync,
-    .fstat = web_file_fstat,
-    .fsetstat = web_file_fsetstat,
-    .close = web_file_close,
-    .abort = web_file_abort,
-    .copy = web_file_copy,
+    .open = view_open,
+    .read_now = remote_file_read_now,
+    .read = remote_file_read,
+    .write_now = remote_file_write_now,
+    .write = remote_file_write,
+    .fsync = remote_file_fsync,
+    .fstat = remote_file_fstat,
+    .fsetstat = remote_file_fsetstat,
+    .close = remote_file_close,
+    .abort = remote_file_abort,
+    .copy = remote_file_copy,
     .stat = web_ops_stat,
     .setstat = web_ops_setstat,
     .opendir = web_ops_opendir,

@@ -13,7 +13,7 @@
 #include "backends/backends.h"
 #include "backends/fs_task.h"
 #include "backends/http/web_url.h"
-#include "backends/read_ahead.h"
+#include "backends/remote_file.h"
 #include "config/http_conf.h"
 
 enum { WEB_SETSTAT_IGNORE, WEB_SETSTAT_STRICT };
@@ -69,6 +69,12 @@ struct web_view {
     const struct log_ctx *log;
 };
 
+/* Who asks for an open file. An orphan that it leaves holds web_access_ref(). */
+static inline struct web_access *web_access_of(const struct remote_file *f)
+{
+    return ((struct web_view *)f->base.fs)->access;
+}
+
 /* The path in the store. Gives it. */
 char *web_view_path(const struct web_view *v, const char *path);
 
@@ -103,9 +109,10 @@ struct web_put {
 struct web_dialect {
     const char *name; /* in the configuration */
     const struct remote_type *remote;
-    const struct read_ahead_type *ahead; /* src: struct web_reader (web_read.h) */
-    bool keeps_modes;                    /* permissions can be set */
-    bool moves_onto; /* move() replaces what is there, whatever `overwrite` says */
+    const struct read_ahead_type
+        *ahead;       /* src: struct remote_file, whose attr is what the look gave */
+    bool keeps_modes; /* permissions can be set */
+    bool moves_onto;  /* move() replaces what is there, whatever `overwrite` says */
     /* attr. GW_NOT_FOUND where there is nothing. */
     struct op *(*look)(struct web_access *a, const char *path, const struct log_ctx *log,
                        fs_done_fn *done, void *arg);

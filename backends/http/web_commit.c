@@ -1,9 +1,7 @@
-#include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "backends/http/web_writer.h"
-#include "gateway/base/mem.h"
+#include "backends/remote_commit.h"
 
 enum commit_state {
     COMMIT_BODY,          /* for the PUT, or the copy */
@@ -16,74 +14,43 @@ enum commit_state {
 };
 
 struct commit {
-    struct op op;
-    struct web_writer *writer;
+    struct remote_commit base;
     enum commit_state state;
-    struct op *step;
     bool overwrite;
-    enum gw_err err; /* what the request said whose effect is looked for */
-    char text[FS_TEXT_MAX];
-    fs_done_fn *done;
-    void *arg;
 };
+
+static struct web_writer *writer_of(const struct commit *c)
+{
+    return (struct web_writer *)c->base.file;
+}
+
+static struct web_access *access_of(const struct commit *c)
+{
+    return web_access_of(c->base.file);
+}
 
 static const struct web_dialect *dialect_of(const struct commit *c)
 {
-    return c->writer->access->store->dialect;
+    return access_of(c)->store->dialect;
 }
-
-static struct loop *loop_of(const struct commit *c)
-{
-    return remote_loop(c->writer->access->store->remote);
-}
-
-static void forget(struct web_writer *w)
-{
-    attr_cache_forget(w->access->store->cache, w->file.path);
-}
-
-static void commit_free(struct commit *c)
-{
-    op_cancel(&c->step);
-    forget(c->writer);
-    web_writer_free(c->writer);
-    mem_free(c);
-}
-
-static void cancel(struct op *op)
-{
-    commit_free((struct commit *)op);
-}
-
-static const struct op_type commit_type = {"web_commit", cancel};
 
 static void end(struct commit *c, enum gw_err err, const char *text)
 {
-    const struct fs_res res = {.err = err, .text = text};
-    forget(c->writer);
     if (err == GW_OK)
-        c->writer->staged = false;
-    c->done(c->arg, &res);
-    commit_free(c);
-}
-
-static void keep(struct commit *c, enum gw_err err, const char *text)
-{
-    c->err = err;
-    snprintf(c->text, sizeof c->text, "%s", text != NULL ? text : gw_err_text(err));
+        writer_of(c)->staged = false;
+    remote_commit_end(&c->base, err, text);
 }
 
 static bool whole(const struct commit *c, const struct fs_res *res)
 {
     return res->err == GW_OK && res->attr->kind == FS_KIND_REG && (res->attr->set & FS_ATTR_SIZE) &&
-           res->attr->size == web_writer_size(c->writer);
+           res->attr->size == remote_file_size(c->base.file);
 }
 
 static void look(struct commit *c, enum commit_state state, const char *path, fs_done_fn *done)
 {
-    struct web_writer *w = c->writer;
     c->state = state;
-    c->step = dialect_of(c)->look(w->access, path, w->log, done, c);
+    c->base.task.step = dialect_of(c)->look(access_of(c), path, c->base.task.log, done, c);
 }
 
 /* ---- its name ---- */
@@ -93,30 +60,30 @@ static void move(struct commit *c, bool overwrite);
 static void confirm_seen(void *arg, const struct fs_res *res)
 {
     struct commit *c = arg;
-    c->step = NULL;
+    c->base.task.step = NULL;
     if (whole(c, res))
         end(c, GW_OK, NULL);
     else
-        end(c, c->err, c->text);
+        end(c, c->base.err, c->base.text);
 }
 
 static void confirm_stage_seen(void *arg, const struct fs_res *res)
 {
     struct commit *c = arg;
-    c->step = NULL;
+    c->base.task.step = NULL;
     if (res->err == GW_NOT_FOUND)
-        look(c, COMMIT_CONFIRM, c->writer->file.path, confirm_seen);
+        look(c, COMMIT_CONFIRM, c->base.file->name, confirm_seen);
     else
-        end(c, c->err, c->text);
+        end(c, c->base.err, c->base.text);
 }
 
 static void target_seen(void *arg, const struct fs_res *res)
 {
     struct commit *c = arg;
-    c->step = NULL;
+    c->base.task.step = NULL;
     if (res->err != GW_OK && res->err != GW_NOT_FOUND)
         end(c, res->err, res->text);
-    else if (res->err == GW_OK && c->writer->exclusive)
+    else if (res->err == GW_OK && c->base.file->exclusive)
         end(c, GW_EXISTS, NULL);
     else if (res->err == GW_OK && res->attr->kind == FS_KIND_DIR)
         end(c, GW_IS_DIR, NULL);
@@ -127,39 +94,39 @@ static void target_seen(void *arg, const struct fs_res *res)
 static void moved(void *arg, const struct remote_res *res)
 {
     struct commit *c = arg;
-    struct web_writer *w = c->writer;
-    c->step = NULL;
+    struct web_writer *w = writer_of(c);
+    c->base.task.step = NULL;
     if (res->err == GW_OK) {
         end(c, GW_OK, NULL);
         return;
     }
-    keep(c, res->err, res->text);
+    remote_commit_keep(&c->base, res->err, res->text);
     if (res->maybe_done)
         look(c, COMMIT_CONFIRM_STAGE, w->stage, confirm_stage_seen);
-    else if (res->err == GW_EXISTS && !w->exclusive && !c->overwrite)
-        look(c, COMMIT_MOVE_LOOK, w->file.path, target_seen);
+    else if (res->err == GW_EXISTS && !w->file.exclusive && !c->overwrite)
+        look(c, COMMIT_MOVE_LOOK, w->file.name, target_seen);
     else
-        end(c, c->err, c->text);
+        end(c, c->base.err, c->base.text);
 }
 
 /* Overwriting a folder would remove all that is in it: only what was seen to be a file is. */
 static void move(struct commit *c, bool overwrite)
 {
-    struct web_writer *w = c->writer;
+    struct web_writer *w = writer_of(c);
     c->state = COMMIT_MOVE;
     c->overwrite = overwrite;
     const struct web_move m = {
-        .from = w->stage, .to = w->file.path, .overwrite = overwrite, .log = w->log};
-    c->step = dialect_of(c)->move(w->access, &m, moved, c);
+        .from = w->stage, .to = w->file.name, .overwrite = overwrite, .log = w->file.log};
+    c->base.task.step = dialect_of(c)->move(access_of(c), &m, moved, c);
 }
 
 static void give_name(struct commit *c)
 {
-    struct web_writer *w = c->writer;
-    if (strcmp(w->stage, w->file.path) == 0)
+    struct web_writer *w = writer_of(c);
+    if (web_writer_in_place(w))
         end(c, GW_OK, NULL);
     else if (w->existed || dialect_of(c)->moves_onto)
-        look(c, COMMIT_MOVE_LOOK, w->file.path, target_seen);
+        look(c, COMMIT_MOVE_LOOK, w->file.name, target_seen);
     else
         move(c, false);
 }
@@ -169,27 +136,26 @@ static void give_name(struct commit *c)
 static void times_set(void *arg, const struct fs_res *res)
 {
     struct commit *c = arg;
-    c->step = NULL;
+    c->base.task.step = NULL;
     if (res->err == GW_UNSUPPORTED)
-        c->writer->access->store->no_times = true;
+        access_of(c)->store->no_times = true;
     else if (res->err != GW_OK) /* no reason to throw the bytes away */
-        LOG_EVENT(LOG_LVL_WARN, c->writer->log, "http_mtime_lost",
-                  log_str("path", c->writer->file.path),
+        LOG_EVENT(LOG_LVL_WARN, c->base.task.log, "http_mtime_lost",
+                  log_str("path", c->base.file->name),
                   log_str("error", res->text != NULL ? res->text : gw_err_text(res->err)));
     give_name(c);
 }
 
 static void stored(struct commit *c, bool kept_time)
 {
-    struct web_writer *w = c->writer;
-    if (!w->has_mtime || kept_time || w->access->store->no_times) {
+    struct web_writer *w = writer_of(c);
+    if (!(w->file.attr.set & FS_ATTR_MTIME) || kept_time || access_of(c)->store->no_times) {
         give_name(c);
         return;
     }
-    const struct fs_attr attr = {
-        .set = FS_ATTR_MTIME, .mtime_s = w->mtime_s, .mtime_ns = w->mtime_ns};
     c->state = COMMIT_TIMES;
-    c->step = dialect_of(c)->set(w->access, w->stage, &attr, w->log, times_set, c);
+    c->base.task.step =
+        dialect_of(c)->set(access_of(c), w->stage, &w->file.attr, w->file.log, times_set, c);
 }
 
 /* ---- its bytes ---- */
@@ -197,11 +163,11 @@ static void stored(struct commit *c, bool kept_time)
 static void put_seen(void *arg, const struct fs_res *res)
 {
     struct commit *c = arg;
-    c->step = NULL;
+    c->base.task.step = NULL;
     if (whole(c, res))
         stored(c, false);
     else
-        end(c, c->err, c->text);
+        end(c, c->base.err, c->base.text);
 }
 
 static void body_ended(struct commit *c, const struct web_body_result *r)
@@ -209,23 +175,23 @@ static void body_ended(struct commit *c, const struct web_body_result *r)
     if (r->err == GW_OK) {
         stored(c, r->kept_time);
     } else if (r->maybe_done) {
-        keep(c, r->err, r->text);
-        look(c, COMMIT_PUT_LOOK, c->writer->stage, put_seen);
+        remote_commit_keep(&c->base, r->err, r->text);
+        look(c, COMMIT_PUT_LOOK, writer_of(c)->stage, put_seen);
     } else {
-        keep(c, r->err, r->text); /* the body goes with the writer */
-        end(c, c->err, c->text);
+        remote_commit_keep(&c->base, r->err, r->text); /* the body goes with the writer */
+        end(c, c->base.err, c->base.text);
     }
 }
 
 static void copied(void *arg, const struct remote_res *res)
 {
     struct commit *c = arg;
-    c->step = NULL;
+    c->base.task.step = NULL;
     if (res->err == GW_OK) {
         stored(c, false);
     } else if (res->maybe_done) {
-        keep(c, res->err, res->text);
-        look(c, COMMIT_PUT_LOOK, c->writer->stage, put_seen);
+        remote_commit_keep(&c->base, res->err, res->text);
+        look(c, COMMIT_PUT_LOOK, writer_of(c)->stage, put_seen);
     } else {
         end(c, res->err, res->text);
     }
@@ -234,49 +200,40 @@ static void copied(void *arg, const struct remote_res *res)
 static void body_moved(void *arg)
 {
     struct commit *c = arg;
-    const struct web_body_result *r = web_body_result(c->writer->body);
-    if (r != NULL && c->state == COMMIT_BODY && c->step == NULL)
+    const struct web_body_result *r = web_body_result(writer_of(c)->body);
+    if (r != NULL && c->state == COMMIT_BODY && c->base.task.step == NULL)
         body_ended(c, r);
 }
 
 static void begin(void *arg)
 {
     struct commit *c = arg;
-    struct web_writer *w = c->writer;
-    c->step = NULL;
-    part_writer_seal(w->parts);
-    const char *text;
-    enum gw_err err = part_writer_err(w->parts, &text);
-    if (err != GW_OK) {
-        end(c, err, text);
-    } else if (w->source != NULL) {
+    struct web_writer *w = writer_of(c);
+    c->base.task.step = NULL;
+    if (!remote_commit_seal(&c->base))
+        return;
+    if (w->file.source != NULL) {
         w->staged = true;
         const struct web_move m = {
-            .from = w->source, .to = w->stage, .overwrite = true, .log = w->log};
-        c->step = dialect_of(c)->copy(w->access, &m, copied, c);
+            .from = w->file.source, .to = w->stage, .overwrite = true, .log = w->file.log};
+        c->base.task.step = dialect_of(c)->copy(access_of(c), &m, copied, c);
     } else if (web_body_started(w->body) && w->length >= 0 &&
-               (uint64_t)w->length != web_writer_size(w)) {
+               (uint64_t)w->length != remote_file_size(&w->file)) {
         end(c, GW_BAD_ARG, "the file has not the length that was said");
     } else {
         web_body_end(w->body);
         if (!web_body_started(w->body))
-            web_writer_put(w, (int64_t)web_writer_size(w));
+            web_writer_put(w, (int64_t)remote_file_size(&w->file));
         body_moved(c); /* it may have ended before */
     }
 }
 
-struct op *web_write_close(struct web_file *f, fs_done_fn *done, void *arg)
+struct op *web_commit_start(struct remote_file *f, fs_done_fn *done, void *arg)
 {
-    struct web_writer *w = web_writer_of(f);
-    struct commit *c = mem_zalloc(sizeof *c);
-    assert(!part_writer_waits(w->parts));
-    c->op.type = &commit_type;
-    c->writer = w;
-    c->done = done;
-    c->arg = arg;
-    w->moved = body_moved;
-    w->moved_arg = c;
-    forget(w);
-    c->step = loop_defer(loop_of(c), begin, c);
-    return &c->op;
+    struct web_store *s = web_access_of(f)->store;
+    struct commit *c = remote_commit_new(sizeof *c, f, &s->base, s->cache, done, arg);
+    f->moved = body_moved;
+    f->moved_arg = c;
+    c->base.task.step = loop_defer(f->base.fs->loop, begin, c);
+    return &c->base.task.op;
 }

@@ -4,14 +4,16 @@
 #include <string.h>
 
 #include "backends/attr_cache.h"
+#include "backends/remote_open.h"
 #include "backends/s3/s3_dir.h"
-#include "backends/s3/s3_file.h"
 #include "backends/s3/s3_ops.h"
 #include "backends/s3/s3_options.h"
 #include "backends/s3/s3_page.h"
 #include "backends/s3/s3_probe.h"
+#include "backends/s3/s3_read.h"
 #include "backends/s3/s3_rename.h"
 #include "backends/s3/s3_stat.h"
+#include "backends/s3/s3_sweep.h"
 #include "backends/s3/s3_twin.h"
 #include "backends/s3/s3_write.h"
 #include "gateway/base/mem.h"
@@ -79,6 +81,16 @@ static struct op *read_only(struct fs *fs, fs_done_fn *done, void *arg)
     return fs_fail(fs->loop, GW_READ_ONLY, NULL, done, arg);
 }
 
+static struct op *view_open(struct fs *fs, const char *path, uint32_t flags,
+                            const struct fs_attr *attr, fs_done_fn *done, void *arg)
+{
+    struct op *refused = remote_open_refuse(fs, flags, done, arg);
+    if (refused != NULL)
+        return refused;
+    return flags & FS_WRITE ? s3_write_open(view_of(fs), path, flags, attr, done, arg)
+                            : s3_read_open(view_of(fs), path, done, arg);
+}
+
 static struct op *view_stat(struct fs *fs, const char *path, bool follow, fs_done_fn *done,
                             void *arg)
 {
@@ -142,17 +154,17 @@ static void view_free(struct fs *fs)
 
 static const struct fs_type view_type = {
     .name = "s3",
-    .open = s3_file_open,
-    .read_now = s3_file_read_now,
-    .read = s3_file_read,
-    .write_now = s3_file_write_now,
-    .write = s3_file_write,
-    .fsync = s3_file_fsync,
-    .fstat = s3_file_fstat,
-    .fsetstat = s3_file_fsetstat,
-    .close = s3_file_close,
-    .abort = s3_file_abort,
-    .copy = s3_file_copy,
+    .open = view_open,
+    .read_now = remote_file_read_now,
+    .read = remote_file_read,
+    .write_now = remote_file_write_now,
+    .write = remote_file_write,
+    .fsync = remote_file_fsync,
+    .fstat = remote_file_fstat,
+    .fsetstat = remote_file_fsetstat,
+    .close = remote_file_close,
+    .abort = remote_file_abort,
+    .copy = remote_file_copy,
     .stat = view_stat,
     .setstat = view_setstat,
     .opendir = view_opendir,
@@ -202,7 +214,7 @@ static struct op *store_probe(struct backend *b, backend_done_fn *done, void *ar
 
 static struct op *store_sweep(struct backend *b, backend_done_fn *done, void *arg)
 {
-    return s3_write_sweep((struct s3_store *)b, done, arg);
+    return s3_sweep_start((struct s3_store *)b, done, arg);
 }
 
 static void store_free(struct backend *b)

@@ -1,7 +1,6 @@
 /*
  * The kind `s3`: one bucket of an S3 API, or a prefix of it. What the files of this folder share:
- * the configuration, the store (one a loop), the view (one a session and mount), the head of an
- * open file.
+ * the configuration, the store (one a loop), the view (one a session and mount).
  *
  * A path maps to the key prefix + path without its first slash. "d/" is the marker of folder d.
  */
@@ -10,6 +9,7 @@
 
 #include "backends/backends.h"
 #include "backends/fs_task.h"
+#include "backends/remote_file.h"
 #include "backends/s3/s3_client.h"
 #include "gateway/base/list.h"
 
@@ -78,17 +78,6 @@ struct s3_view {
     const struct log_ctx *log;
 };
 
-/* The head of an open file. s3.c sends each call to backends/s3/s3_read.c or s3_write.c by role. */
-enum s3_role { S3_ROLE_READ, S3_ROLE_WRITE };
-
-struct s3_file {
-    struct fs_file base;
-    enum s3_role role;
-    struct s3_view *view; /* outlives the file, but not what the file leaves behind: an orphan
-                             holds s3_store_ref() */
-    char *key;
-};
-
 extern const struct backend_kind s3_kind;
 
 struct s3_store *s3_store_ref(struct s3_store *s);
@@ -97,6 +86,11 @@ void s3_store_unref(struct s3_store **sp);
 static inline struct s3_store *s3_store_of(const struct fs_task *t)
 {
     return (struct s3_store *)t->backend;
+}
+/* That an open file is in. An orphan that it leaves holds s3_store_ref(). */
+static inline struct s3_store *s3_store_of_file(const struct remote_file *f)
+{
+    return ((struct s3_view *)f->base.fs)->store;
 }
 
 /*

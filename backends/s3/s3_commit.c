@@ -1,14 +1,11 @@
-#include <assert.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/attr_cache.h"
+#include "backends/remote_commit.h"
 #include "backends/s3/s3_copy.h"
 #include "backends/s3/s3_meta.h"
-#include "backends/s3/s3_write.h"
 #include "backends/s3/s3_writer.h"
-#include "gateway/base/mem.h"
 
 #define ETAG_HEX_MAX 33u
 
@@ -23,43 +20,32 @@ enum commit_state {
 };
 
 struct commit {
-    struct op op;
-    struct writer *writer;
+    struct remote_commit base;
     enum commit_state state;
-    struct op *step;
     char etag[S3_ETAG_MAX]; /* of what the upload has become; "" = not known */
-    struct s3_object_headers headers;
-    enum gw_err put_err; /* what PutObject said */
-    char put_text[FS_TEXT_MAX];
-    fs_done_fn *done;
-    void *arg;
 };
 
-static void commit_free(struct commit *c)
+static struct s3_writer *writer_of(const struct commit *c)
 {
-    struct writer *w = c->writer;
-    op_cancel(&c->step);
-    s3_object_headers_free(&c->headers);
-    attr_cache_forget(w->store->cache, w->file.key);
-    s3_writer_free(w);
-    mem_free(c);
+    return (struct s3_writer *)c->base.file;
 }
 
-static void cancel(struct op *op)
+static struct s3_store *store_of(const struct commit *c)
 {
-    commit_free((struct commit *)op);
+    return s3_store_of(&c->base.task);
 }
-
-static const struct op_type commit_type = {"s3_commit", cancel};
 
 static void end(struct commit *c, enum gw_err err, const char *text)
 {
-    const struct fs_res res = {.err = err, .text = text};
-    fs_done_fn *done = c->done;
-    void *arg = c->arg;
-    attr_cache_forget(c->writer->store->cache, c->writer->file.key);
-    done(arg, &res);
-    commit_free(c);
+    remote_commit_end(&c->base, err, text);
+}
+
+static void head(struct commit *c, enum commit_state state, remote_done_fn *done)
+{
+    c->state = state;
+    const struct s3_req req = {
+        .method = "HEAD", .key = c->base.file->name, .log = c->base.task.log};
+    c->base.task.step = s3_client_start(store_of(c)->client, &req, done, c);
 }
 
 /* One PutObject. */
@@ -69,7 +55,7 @@ static void put(struct commit *c);
 /* The part that is the whole object; NULL = it is empty. */
 static struct part *only_part(const struct commit *c)
 {
-    return c->writer->first;
+    return writer_of(c)->first;
 }
 
 static void md5_of(struct part *p, char out[ETAG_HEX_MAX])
@@ -92,7 +78,7 @@ static void md5_of(struct part *p, char out[ETAG_HEX_MAX])
 static void put_confirmed(void *arg, const struct remote_res *res)
 {
     struct commit *c = arg;
-    c->step = NULL;
+    c->base.task.step = NULL;
     char md5[ETAG_HEX_MAX];
     struct fs_attr attr;
     struct part *p = only_part(c);
@@ -105,63 +91,60 @@ static void put_confirmed(void *arg, const struct remote_res *res)
             return;
         }
     }
-    end(c, c->put_err, c->put_text);
+    end(c, c->base.err, c->base.text);
 }
 
 static void put_done(void *arg, const struct remote_res *res)
 {
     struct commit *c = arg;
-    struct s3_store *s = c->writer->store;
-    c->step = NULL;
+    struct s3_store *s = store_of(c);
+    c->base.task.step = NULL;
     if (res->err == GW_OK) {
         end(c, GW_OK, NULL);
         return;
     }
-    if (res->err == GW_UNSUPPORTED && c->writer->exclusive && !s->no_write_conditions) {
+    if (res->err == GW_UNSUPPORTED && c->base.file->exclusive && !s->no_write_conditions) {
         s->no_write_conditions = true;
         put(c);
         return;
     }
     /* After a lost answer only: a condition that failed may then be due to what we have stored.
      * Without one the file is somebody else's, even if it holds the same. */
-    c->put_err = res->err;
-    snprintf(c->put_text, sizeof c->put_text, "%s",
-             res->text != NULL ? res->text : gw_err_text(res->err));
-    if (!res->maybe_done) {
-        end(c, c->put_err, c->put_text);
-        return;
-    }
-    c->state = COMMIT_CONFIRM;
-    const struct s3_req req = {.method = "HEAD", .key = c->writer->file.key, .log = c->writer->log};
-    c->step = s3_client_start(s->client, &req, put_confirmed, c);
+    remote_commit_keep(&c->base, res->err, res->text);
+    if (res->maybe_done)
+        head(c, COMMIT_CONFIRM, put_confirmed);
+    else
+        end(c, c->base.err, c->base.text);
 }
 
 static void put_send(struct commit *c)
 {
-    struct writer *w = c->writer;
+    struct remote_file *f = c->base.file;
+    struct s3_store *s = store_of(c);
+    struct s3_object_headers *headers = &writer_of(c)->headers;
     struct part *p = only_part(c);
     size_t n = 0;
-    s3_object_headers_free(&c->headers);
-    s3_object_headers_init(&c->headers, w->store, w->file.key, &w->meta);
-    if (w->exclusive && !w->store->no_write_conditions)
-        c->headers.v[c->headers.n++] = "If-None-Match: *";
+    s3_object_headers_free(headers);
+    s3_object_headers_init(headers, s, f->name, &f->attr);
+    if (f->exclusive && !s->no_write_conditions)
+        headers->v[headers->n++] = "If-None-Match: *";
     c->state = COMMIT_PUT;
     struct s3_req req = {.method = "PUT",
-                         .key = w->file.key,
-                         .headers = c->headers.v,
-                         .nheaders = c->headers.n,
+                         .key = f->name,
+                         .headers = headers->v,
+                         .nheaders = headers->n,
                          .body_sha256 = p != NULL ? part_hash(p) : NULL,
-                         .log = w->log};
+                         .log = c->base.task.log};
     if (p != NULL)
         req.body = part_body(p, &n);
     req.nbody = n;
-    c->step = s3_client_start(w->store->client, &req, put_done, c);
+    c->base.task.step = s3_client_start(s->client, &req, put_done, c);
 }
 
 static void put_looked(void *arg, const struct remote_res *res)
 {
     struct commit *c = arg;
-    c->step = NULL;
+    c->base.task.step = NULL;
     if (res->err == GW_NOT_FOUND)
         put_send(c);
     else
@@ -170,14 +153,10 @@ static void put_looked(void *arg, const struct remote_res *res)
 
 static void put(struct commit *c)
 {
-    struct writer *w = c->writer;
-    if (!w->exclusive || !w->store->no_write_conditions) {
+    if (c->base.file->exclusive && store_of(c)->no_write_conditions)
+        head(c, COMMIT_LOOK, put_looked);
+    else
         put_send(c);
-        return;
-    }
-    c->state = COMMIT_LOOK;
-    const struct s3_req req = {.method = "HEAD", .key = w->file.key, .log = w->log};
-    c->step = s3_client_start(w->store->client, &req, put_looked, c);
 }
 
 /* A multipart upload. */
@@ -185,40 +164,45 @@ static void put(struct commit *c)
 static void mtime_done(void *arg, const struct fs_res *res)
 {
     struct commit *c = arg;
-    c->step = NULL;
+    c->base.task.step = NULL;
     /* The file is stored: its time is no reason to say that it is not. */
     if (res->err != GW_OK)
-        LOG_EVENT(LOG_LVL_WARN, c->writer->log, "s3_mtime_lost",
-                  log_str("key", c->writer->file.key),
+        LOG_EVENT(LOG_LVL_WARN, c->base.task.log, "s3_mtime_lost",
+                  log_str("key", c->base.file->name),
                   log_str("error", res->text != NULL ? res->text : gw_err_text(res->err)));
     end(c, GW_OK, NULL);
+}
+
+/* `from`, with that ETag (NULL = any), becomes the object. */
+static void copy(struct commit *c, const char *from, const char *etag, fs_done_fn *done)
+{
+    const struct remote_file *f = c->base.file;
+    const struct s3_copy_args args = {.from = from,
+                                      .to = f->name,
+                                      .etag = etag,
+                                      .exclusive = f->exclusive && c->state == COMMIT_COPY,
+                                      .set_mtime = f->attr.set & FS_ATTR_MTIME,
+                                      .mtime_s = f->attr.mtime_s,
+                                      .mtime_ns = f->attr.mtime_ns,
+                                      .log = c->base.task.log};
+    c->base.task.step = s3_copy_start(store_of(c), &args, done, c);
 }
 
 static void complete_done(void *arg, const struct fs_res *res)
 {
     struct commit *c = arg;
-    struct writer *w = c->writer;
-    c->step = NULL;
-    if (res->err != GW_OK || c->state == COMMIT_COMPLETE) {
-        end(c, res->err, res->text);
-        return;
-    }
-    c->state = COMMIT_MTIME;
+    c->base.task.step = NULL;
     /* Whoever has stored another object there meanwhile keeps its time. */
-    const struct s3_copy_args args = {.from = w->file.key,
-                                      .to = w->file.key,
-                                      .etag = c->etag[0] != '\0' ? c->etag : NULL,
-                                      .set_mtime = true,
-                                      .mtime_s = w->meta.mtime_s,
-                                      .mtime_ns = w->meta.mtime_ns,
-                                      .log = w->log};
-    c->step = s3_copy_start(w->store, &args, mtime_done, c);
+    if (res->err == GW_OK && c->state == COMMIT_MTIME)
+        copy(c, c->base.file->name, c->etag[0] != '\0' ? c->etag : NULL, mtime_done);
+    else
+        end(c, res->err, res->text);
 }
 
 static void copied(void *arg, const struct fs_res *res)
 {
     struct commit *c = arg;
-    c->step = NULL;
+    c->base.task.step = NULL;
     end(c, res->err, res->text);
 }
 
@@ -227,60 +211,43 @@ static void advance(void *arg);
 static void advance_later(void *arg)
 {
     struct commit *c = arg;
-    if (c->step == NULL && c->state == COMMIT_PARTS)
-        c->step = loop_defer(c->writer->store->base.env.loop, advance, c);
+    if (c->base.task.step == NULL && c->state == COMMIT_PARTS)
+        c->base.task.step = loop_defer(store_of(c)->base.env.loop, advance, c);
 }
 
-static bool mtime_is_late(const struct writer *w)
+static bool mtime_is_late(const struct s3_writer *w)
 {
-    const struct s3_object_meta *m = s3_upload_meta(w->upload);
-    return w->meta.has_mtime &&
-           (!m->has_mtime || m->mtime_s != w->meta.mtime_s || m->mtime_ns != w->meta.mtime_ns);
+    const struct fs_attr *sent = s3_upload_attr(w->upload), *want = &w->file.attr;
+    return (want->set & FS_ATTR_MTIME) &&
+           (!(sent->set & FS_ATTR_MTIME) || sent->mtime_s != want->mtime_s ||
+            sent->mtime_ns != want->mtime_ns);
 }
 
 static void advance(void *arg)
 {
     struct commit *c = arg;
-    struct writer *w = c->writer;
-    c->step = NULL;
-    part_writer_seal(w->parts);
-    const char *text;
-    enum gw_err err = part_writer_err(w->parts, &text);
-    if (err != GW_OK) {
-        end(c, err, text);
+    struct s3_writer *w = writer_of(c);
+    c->base.task.step = NULL;
+    if (!remote_commit_seal(&c->base))
         return;
-    }
-    if (w->source_key != NULL) {
+    if (w->file.source != NULL) {
         c->state = COMMIT_COPY;
-        const struct s3_copy_args args = {.from = w->source_key,
-                                          .to = w->file.key,
-                                          .etag = w->source_etag,
-                                          .exclusive = w->exclusive,
-                                          .set_mtime = w->meta.has_mtime,
-                                          .mtime_s = w->meta.mtime_s,
-                                          .mtime_ns = w->meta.mtime_ns,
-                                          .log = w->log};
-        c->step = s3_copy_start(w->store, &args, copied, c);
+        copy(c, w->file.source, w->file.source_etag, copied);
     } else if (w->upload == NULL) {
         put(c);
     } else if (s3_upload_unsent(w->upload) == 0) {
         c->state = mtime_is_late(w) ? COMMIT_MTIME : COMMIT_COMPLETE;
-        c->step = s3_upload_complete(&w->upload, w->exclusive, c->etag, complete_done, c);
+        c->base.task.step =
+            s3_upload_complete(&w->upload, w->file.exclusive, c->etag, complete_done, c);
     }
 }
 
-struct op *s3_write_close(struct s3_file *f, fs_done_fn *done, void *arg)
+struct op *s3_commit_start(struct remote_file *f, fs_done_fn *done, void *arg)
 {
-    struct writer *w = s3_writer_of(f);
-    struct commit *c = mem_zalloc(sizeof *c);
-    assert(!part_writer_waits(w->parts));
-    c->op.type = &commit_type;
-    c->writer = w;
-    c->done = done;
-    c->arg = arg;
-    w->moved = advance_later;
-    w->moved_arg = c;
-    attr_cache_forget(w->store->cache, w->file.key);
+    struct s3_store *s = s3_store_of_file(f);
+    struct commit *c = remote_commit_new(sizeof *c, f, &s->base, s->cache, done, arg);
+    f->moved = advance_later;
+    f->moved_arg = c;
     advance_later(c);
-    return &c->op;
+    return &c->base.task.op;
 }

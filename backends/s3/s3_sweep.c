@@ -3,7 +3,7 @@
 
 #include "backends/s3/s3_abort.h"
 #include "backends/s3/s3_journal.h"
-#include "backends/s3/s3_write.h"
+#include "backends/s3/s3_sweep.h"
 #include "backends/s3/s3_xml.h"
 #include "gateway/base/list.h"
 #include "gateway/base/mem.h"
@@ -336,7 +336,7 @@ static void next_old(struct sweep *s)
     }
 }
 
-struct op *s3_write_sweep(struct s3_store *store, backend_done_fn *done, void *arg)
+struct op *s3_sweep_start(struct s3_store *store, backend_done_fn *done, void *arg)
 {
     if (store->base.env.state_dir == NULL && store->conf->sweep_age_h == 0)
         return NULL;

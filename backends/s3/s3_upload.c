@@ -37,7 +37,7 @@ struct s3_upload {
     struct s3_store *store;
     const struct log_ctx *log;
     char *key, *id;
-    struct s3_object_meta meta;
+    struct fs_attr attr; /* what the object is to have */
     enum upload_state state;
     struct op *step;
     s3_upload_fn *moved;
@@ -82,7 +82,7 @@ static const char *type_of(const char *key)
 }
 
 void s3_object_headers_init(struct s3_object_headers *h, const struct s3_store *s, const char *key,
-                            const struct s3_object_meta *meta)
+                            const struct fs_attr *attr)
 {
     size_t offsets[S3_WRITE_HEADERS_MAX];
     char mtime[S3_META_MTIME_MAX];
@@ -92,8 +92,8 @@ void s3_object_headers_init(struct s3_object_headers *h, const struct s3_store *
     gw_buf_printf(&h->text, "Content-Type: %s", type_of(key));
     gw_buf_put_u8(&h->text, 0);
     size_t mtime_at = h->text.len;
-    if (meta->has_mtime) {
-        s3_meta_mtime_format(meta->mtime_s, meta->mtime_ns, mtime);
+    if (attr->set & FS_ATTR_MTIME) {
+        s3_meta_mtime_format(attr->mtime_s, attr->mtime_ns, mtime);
         gw_buf_printf(&h->text, "%s: %s", S3_META_MTIME, mtime);
         gw_buf_put_u8(&h->text, 0);
     }
@@ -102,7 +102,7 @@ void s3_object_headers_init(struct s3_object_headers *h, const struct s3_store *
     for (size_t i = 0; i < own; i++)
         h->v[h->n++] = text + offsets[i];
     h->v[h->n++] = text + type_at;
-    if (meta->has_mtime)
+    if (attr->set & FS_ATTR_MTIME)
         h->v[h->n++] = text + mtime_at;
 }
 
@@ -177,7 +177,7 @@ static void create(struct s3_upload *u)
 {
     u->state = UPLOAD_CREATING;
     struct s3_object_headers h;
-    s3_object_headers_init(&h, u->store, u->key, &u->meta);
+    s3_object_headers_init(&h, u->store, u->key, &u->attr);
     const struct s3_param query[] = {{"uploads", NULL}};
     const struct s3_req req = {.method = "POST",
                                .key = u->key,
@@ -238,14 +238,13 @@ static void send_parts(struct s3_upload *u)
             send_part(&u->lanes[i], u->parts[u->next++]);
 }
 
-struct s3_upload *s3_upload_new(struct s3_store *s, const char *key,
-                                const struct s3_object_meta *meta, const struct log_ctx *log,
-                                s3_upload_fn *moved, void *arg)
+struct s3_upload *s3_upload_new(struct s3_store *s, const char *key, const struct fs_attr *attr,
+                                const struct log_ctx *log, s3_upload_fn *moved, void *arg)
 {
     struct s3_upload *u = mem_zalloc(sizeof *u);
     u->store = s3_store_ref(s);
     u->key = mem_strdup(key);
-    u->meta = *meta;
+    u->attr = *attr;
     u->log = log;
     u->moved = moved;
     u->arg = arg;
@@ -283,9 +282,9 @@ enum gw_err s3_upload_err(const struct s3_upload *u, const char **text)
     return u->err;
 }
 
-const struct s3_object_meta *s3_upload_meta(const struct s3_upload *u)
+const struct fs_attr *s3_upload_attr(const struct s3_upload *u)
 {
-    return &u->meta;
+    return &u->attr;
 }
 
 void s3_upload_abort(struct s3_upload **up)

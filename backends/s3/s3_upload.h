@@ -11,36 +11,28 @@
 
 struct s3_upload;
 
-/* What an object gets beside its bytes. */
-struct s3_object_meta {
-    bool has_mtime;
-    int64_t mtime_s;
-    uint32_t mtime_ns;
-};
-
 /* The headers of PutObject and CreateMultipartUpload: the content type by the key's extension, the
- * mtime, the configuration's. Freed by s3_object_headers_free(). */
+ * mtime that attr sets, the configuration's. Freed by s3_object_headers_free(). */
 struct s3_object_headers {
     const char *v[S3_WRITE_HEADERS_MAX + 4];
     size_t n;
     struct gw_buf text;
 };
 void s3_object_headers_init(struct s3_object_headers *h, const struct s3_store *s, const char *key,
-                            const struct s3_object_meta *meta);
+                            const struct fs_attr *attr);
 void s3_object_headers_free(struct s3_object_headers *h);
 
 /* A part was stored (its memory is back), or the upload failed. The last act may end the upload. */
 typedef void s3_upload_fn(void *arg);
 
 /* Borrows log while the upload is its owner's; what is left after that logs without. */
-struct s3_upload *s3_upload_new(struct s3_store *s, const char *key,
-                                const struct s3_object_meta *meta, const struct log_ctx *log,
-                                s3_upload_fn *moved, void *arg);
+struct s3_upload *s3_upload_new(struct s3_store *s, const char *key, const struct fs_attr *attr,
+                                const struct log_ctx *log, s3_upload_fn *moved, void *arg);
 void s3_upload_add(struct s3_upload *u, struct part **pp); /* Takes *pp; in order */
 size_t s3_upload_unsent(const struct s3_upload *u);        /* parts that are not stored yet */
 /* What has failed, and its words; it sticks. */
 enum gw_err s3_upload_err(const struct s3_upload *u, const char **text);
-const struct s3_object_meta *s3_upload_meta(const struct s3_upload *u);
+const struct fs_attr *s3_upload_attr(const struct s3_upload *u);
 
 /*
  * All parts are stored: makes the object. Done with GW_OK only when the server has confirmed it; an
