@@ -47,18 +47,25 @@ static void in_object(struct httpfs_array *a, char c)
 
 static void outside(struct httpfs_array *a, char c)
 {
-    if (strchr(" \t\r\n", c) != NULL && c != '\0')
+    bool in_null = a->object.len > 0 && a->object.len < 4;
+    bool at_object = a->state == HTTPFS_ARRAY_FIRST || a->state == HTTPFS_ARRAY_NEXT;
+    bool at_end = a->state == HTTPFS_ARRAY_FIRST || a->state == HTTPFS_ARRAY_BEHIND;
+    if (!in_null && c != '\0' && strchr(" \t\r\n", c) != NULL)
         return;
-    if (a->state == HTTPFS_ARRAY_BEFORE && c == '[' && a->object.len == 0)
-        a->state = HTTPFS_ARRAY_INSIDE;
-    else if (a->state == HTTPFS_ARRAY_BEFORE && a->object.len < 4 && c == "null"[a->object.len])
+    if (a->state == HTTPFS_ARRAY_BEFORE && c == '[' && a->object.len == 0) {
+        a->state = HTTPFS_ARRAY_FIRST;
+    } else if (a->state == HTTPFS_ARRAY_BEFORE && a->object.len < 4 && c == "null"[a->object.len]) {
         gw_buf_put_u8(&a->object, (uint8_t)c);
-    else if (a->state == HTTPFS_ARRAY_INSIDE && c == '{')
+    } else if (at_object && c == '{') {
+        a->state = HTTPFS_ARRAY_BEHIND;
         in_object(a, c);
-    else if (a->state == HTTPFS_ARRAY_INSIDE && c == ']')
+    } else if (a->state == HTTPFS_ARRAY_BEHIND && c == ',') {
+        a->state = HTTPFS_ARRAY_NEXT;
+    } else if (at_end && c == ']') {
         a->state = HTTPFS_ARRAY_AFTER;
-    else if (a->state != HTTPFS_ARRAY_INSIDE || c != ',')
+    } else {
         a->err = GW_BAD_MESSAGE;
+    }
 }
 
 enum gw_err httpfs_array_feed(struct httpfs_array *a, struct gw_span part)

@@ -13,7 +13,13 @@ typedef bool httpfs_array_fn(void *arg, const json_t *object);
 struct httpfs_array {
     httpfs_array_fn *fn;
     void *arg;
-    enum { HTTPFS_ARRAY_BEFORE, HTTPFS_ARRAY_INSIDE, HTTPFS_ARRAY_AFTER } state;
+    enum {
+        HTTPFS_ARRAY_BEFORE, /* for '[', or "null" */
+        HTTPFS_ARRAY_FIRST,  /* for an object or ']' */
+        HTTPFS_ARRAY_BEHIND, /* for ',' or ']' */
+        HTTPFS_ARRAY_NEXT,   /* for an object */
+        HTTPFS_ARRAY_AFTER,  /* for nothing more */
+    } state;
     unsigned depth; /* 0 = between objects */
     bool in_string, escaped;
     enum gw_err err; /* sticks */

@@ -61,6 +61,11 @@ static void test_rows(void **state)
         {"[{\"name\":\"\xff\"}]", GW_BAD_MESSAGE, ""},
         {"[{\"name\" \"a\"}]", GW_BAD_MESSAGE, ""},
         {"[]]", GW_BAD_MESSAGE, ""},
+        {"[{}{}]", GW_BAD_MESSAGE, "?,"},
+        {"[{},]", GW_BAD_MESSAGE, "?,"},
+        {"[{},,{}]", GW_BAD_MESSAGE, "?,"},
+        {"[,]", GW_BAD_MESSAGE, ""},
+        {"nu ll", GW_BAD_MESSAGE, ""},
         {"<html>", GW_BAD_MESSAGE, ""},
         {"[{\"a\":[[[[[[[[[[[[[[[[[[[[", GW_BAD_MESSAGE, ""},
     };
@@ -91,9 +96,9 @@ static void test_bounds(void **state)
     assert_int_equal(err, GW_BAD_MESSAGE);
     httpfs_array_free(&a);
     httpfs_array_init(&a, on_object, &s);
-    assert_int_equal(httpfs_array_feed(&a, gw_span_str("[")), GW_OK);
-    for (unsigned i = 0; i < 100000; i++)
-        assert_int_equal(httpfs_array_feed(&a, gw_span_str("{\"size\":1},")), GW_OK);
+    assert_int_equal(httpfs_array_feed(&a, gw_span_str("[{}")), GW_OK);
+    for (unsigned i = 1; i < 100000; i++)
+        assert_int_equal(httpfs_array_feed(&a, gw_span_str(",{\"size\":1}")), GW_OK);
     assert_int_equal(s.n, 100000);
     assert_int_equal(httpfs_array_feed(&a, gw_span_str("]")), GW_OK);
     assert_int_equal(httpfs_array_end(&a), GW_OK);
