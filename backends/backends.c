@@ -57,7 +57,7 @@ enum gw_err backend_new(const struct backend_env *env, const char *name, const s
         *out = b;
         return GW_OK;
     }
-    return gw_err_set(msg, GW_CONFIG, "backend %s: no such type: %s", name, any->kind->name);
+    return gw_err_set(msg, GW_CONFIG, "type: %s is not known", any->kind->name);
 }
 
 struct backend *backend_ref(struct backend *b)

@@ -71,6 +71,7 @@ struct backend {
 
 struct backend_kind {
     struct opt_kind opt;
+    /* Errors: GW_CONFIG, *msg begins with the key: "tls.ca_file: ...". */
     enum gw_err (*make)(const struct backend_env *env, const void *conf, struct backend **out,
                         struct gw_errmsg *msg);
 };
@@ -79,7 +80,7 @@ struct backend_kind {
 const struct opt_kinds *backend_kinds(void);
 
 /* `any` as read by settings_load(); its conf is borrowed for the backend's life. Starts with one
- * reference. */
+ * reference. *msg begins with a key of `any`. */
 enum gw_err backend_new(const struct backend_env *env, const char *name, const struct opt_any *any,
                         struct backend **out, struct gw_errmsg *msg);
 struct backend *backend_ref(struct backend *b);

@@ -10,6 +10,7 @@
 #include "gateway/base/list.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/deadline.h"
+#include "gateway/io/http_tls.h"
 
 /* Requests at once of one store and loop; SlowDown lowers it for a while. */
 #define SLOTS_MAX      512u
@@ -549,6 +550,24 @@ void remote_tidy(const char *from, char *to, size_t cap)
 
 /* ---- the store ---- */
 
+static enum gw_err client_new(struct remote *r, struct gw_errmsg *msg)
+{
+    const struct http_conf_tls *c = r->conf.tls;
+    const struct http_tls tls = {.ca_file = c->ca_file,
+                                 .cert_file = c->cert_file,
+                                 .key_file = c->key_file,
+                                 .server_name = c->server_name,
+                                 .insecure = r->conf.insecure};
+    bool any =
+        c->ca_file != NULL || c->cert_file != NULL || c->key_file != NULL || c->server_name != NULL;
+    struct gw_errmsg why;
+    if (any && strncmp(r->base, "https://", 8) != 0)
+        return gw_err_set(msg, GW_CONFIG, "tls: is for an https:// URL");
+    if (http_tls_check(&tls, &why) != GW_OK)
+        return gw_err_set(msg, GW_CONFIG, "tls.%.480s", why.text);
+    return http_client_new(r->conf.loop, &tls, &r->http, msg);
+}
+
 enum gw_err remote_new(const struct remote_conf *conf, struct remote **out, struct gw_errmsg *msg)
 {
     struct remote *r = mem_zalloc(sizeof *r);
@@ -560,7 +579,7 @@ enum gw_err remote_new(const struct remote_conf *conf, struct remote **out, stru
     if (conf->connections != NULL)
         r->http = conf->connections->http;
     else
-        err = http_client_new(conf->loop, &conf->tls, &r->http, msg);
+        err = client_new(r, msg);
     if (err != GW_OK)
         remote_free(&r);
     *out = r;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "backends/fs_task.h"
+#include "config/http_conf.h"
 #include "gateway/base/buf.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
@@ -131,18 +132,21 @@ struct remote_type {
 struct remote_conf {
     struct loop *loop;
     const struct remote_type *type;
-    void *store;                /* of the type's calls */
-    const char *base;           /* "https://host:port" */
-    const char *unix_socket;    /* NULL = TCP */
-    struct remote *connections; /* whose are used, and which goes later; NULL = its own */
-    struct http_tls tls;
-    bool http2; /* over TLS, where the server has it */
+    void *store;                     /* of the type's calls */
+    const char *base;                /* "https://host:port" */
+    const char *unix_socket;         /* NULL = TCP */
+    struct remote *connections;      /* whose are used, and which goes later; NULL = its own */
+    const struct http_conf_tls *tls; /* of `tls` in the configuration */
+    bool insecure;                   /* no verification at all: tests and demos */
+    bool http2;                      /* over TLS, where the server has it */
     uint32_t max_retries;
     uint64_t timeout_ms;             /* of a request in which no byte moves, and of all retries */
     const char *log_key, *log_value; /* which store it is: {"bucket", "drops"} */
 };
 
-/* Copies conf and base, borrows its other strings for the remote's life. */
+/* Copies conf and base, borrows its other strings for the remote's life. Reads the files of tls,
+ * which blocks: one that is missing or wrong is found here. Errors: GW_CONFIG, *msg begins with the
+ * key; GW_NO_MEMORY. */
 enum gw_err remote_new(const struct remote_conf *conf, struct remote **out, struct gw_errmsg *msg);
 void remote_free(struct remote **rp); /* every op of it is done or cancelled */
 

@@ -109,7 +109,7 @@ enum gw_err stores_open(struct stores *s, const char *json, struct backend **out
         struct gw_errmsg why = {""};
         err = backend_new(&s->env, "store", &one->any, &b, &why);
         if (err != GW_OK)
-            (void)gw_err_set(msg, err, "store: %.480s", why.text);
+            (void)gw_err_set(msg, err, "store.%.480s", why.text);
     }
     if (err != GW_OK) {
         store_free(one);

@@ -136,30 +136,13 @@ enum gw_err http_conf_auth_check(const void *member, struct gw_errmsg *msg)
     return GW_OK;
 }
 
-#undef AT
-#define AT(member) .offset = offsetof(struct http_conf_tls, member)
+/* The whole of a struct http_conf_tls. */
+struct alone {
+    struct http_conf_tls tls;
+};
 
 const struct opt_spec http_conf_tls_table[] = {
-    {.key = "ca_file",
-     .type = OPT_PATH,
-     AT(ca_file),
-     .help = "PEM file of the authorities that may have signed the server's certificate; without "
-             "it the system's."},
-    {.key = "cert_file",
-     .type = OPT_PATH,
-     AT(cert_file),
-     .help = "PEM file of a client certificate."},
-    {.key = "key_file",
-     .type = OPT_PATH,
-     AT(key_file),
-     .help = "PEM file of the client certificate's key, not encrypted; without it the key is in "
-             "cert_file."},
-    {.key = "server_name",
-     .type = OPT_STR,
-     AT(server_name),
-     .min = 1,
-     .max = 253,
-     .help = "The name that the server's certificate must have; without it the URL's host."},
+    HTTP_CONF_TLS_OPTIONS(struct alone, tls),
     {.key = NULL},
 };
 

@@ -144,9 +144,9 @@ static void check_by_making(struct trial *t)
         gw_buf_printf(&t->problems, "%s\n", msg.text);
     for (size_t i = 0; i < s->backends.n; i++)
         if (backend_new(&env, s->backends.names[i], &confs[i], &t->backends[i], &msg) != GW_OK)
-            gw_buf_printf(&t->problems, "backends.%s: %s\n", s->backends.names[i], msg.text);
+            gw_buf_printf(&t->problems, "backends.%s.%s\n", s->backends.names[i], msg.text);
     if (auth_new(t->loop, s, &t->auth, &msg) != GW_OK)
-        gw_buf_printf(&t->problems, "auth.verifiers: %s\n", msg.text);
+        gw_buf_printf(&t->problems, "%s\n", msg.text);
 }
 
 static struct backend *backend_named(void *arg, const char *name)

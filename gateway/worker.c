@@ -156,9 +156,10 @@ static enum gw_err generation_fill(struct generation *g, struct gw_errmsg *msg)
     const struct opt_any *confs = s->backends.v;
     g->backends = mem_array(s->backends.n, sizeof(struct backend *));
     for (size_t i = 0; i < s->backends.n; i++) {
-        err = backend_new(&env, s->backends.names[i], &confs[i], &g->backends[i], msg);
+        struct gw_errmsg why = {""};
+        err = backend_new(&env, s->backends.names[i], &confs[i], &g->backends[i], &why);
         if (err != GW_OK)
-            return err;
+            return gw_err_set(msg, err, "backends.%.100s.%.380s", s->backends.names[i], why.text);
         backend_on_free(g->backends[i], settings_let_go, settings_ref(s));
     }
     g->stores = stores_new(&env);

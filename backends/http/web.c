@@ -263,19 +263,15 @@ static enum gw_err store_make(const struct backend_env *env, const void *conf, s
     struct gw_errmsg why;
     enum gw_err err = http_conf_headers_check(&s->conf->headers, &why);
     if (err != GW_OK)
-        err = gw_err_set(msg, GW_CONFIG, "headers: %.480s", why.text);
-    else
-        err = web_url_parse(s->conf->url, &s->url, msg);
-    const struct http_conf_tls *tls = &s->conf->tls;
+        (void)gw_err_set(msg, err, "headers: %.480s", why.text);
+    else if ((err = web_url_parse(s->conf->url, &s->url, &why)) != GW_OK)
+        (void)gw_err_set(msg, err, "url: %.480s", why.text);
     const struct remote_conf remote = {.loop = env->loop,
                                        .type = s->dialect->remote,
                                        .store = s,
                                        .base = s->url.origin,
                                        .unix_socket = s->url.unix_socket,
-                                       .tls = {.ca_file = tls->ca_file,
-                                               .cert_file = tls->cert_file,
-                                               .key_file = tls->key_file,
-                                               .server_name = tls->server_name},
+                                       .tls = &s->conf->tls,
                                        .http2 = true,
                                        .max_retries = s->conf->max_retries,
                                        .timeout_ms = (uint64_t)s->conf->timeout_s * 1000,

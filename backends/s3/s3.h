@@ -11,6 +11,7 @@
 #include "backends/fs_task.h"
 #include "backends/remote_file.h"
 #include "backends/s3/s3_client.h"
+#include "config/http_conf.h"
 #include "gateway/base/list.h"
 
 struct attr_cache;
@@ -26,7 +27,7 @@ struct s3_conf_credentials {
 };
 
 struct s3_conf_tls {
-    char *ca_file, *cert_file, *key_file;
+    struct http_conf_tls common;
     bool insecure;
 };
 

@@ -85,7 +85,7 @@ enum gw_err s3_creds_new(struct loop *l, const struct s3_conf *conf, struct s3_c
         if (found.id == NULL || found.secret == NULL) {
             const char *half = found.id == NULL ? "the access key id" : "the secret access key";
             set_free(&found);
-            return gw_err_set(msg, GW_CONFIG, "S3 credentials from the %s: %s is missing",
+            return gw_err_set(msg, GW_CONFIG, "credentials: from the %s: %s is missing",
                               sources[i].name, half);
         }
         struct s3_creds *c = mem_zalloc(sizeof *c);
@@ -98,7 +98,7 @@ enum gw_err s3_creds_new(struct loop *l, const struct s3_conf *conf, struct s3_c
     }
     return gw_err_set(
         msg, GW_CONFIG,
-        "no S3 credentials: set credentials.access_key_id and "
+        "credentials: none: set credentials.access_key_id and "
         "credentials.secret_access_key, or AWS_ACCESS_KEY_ID and "
         "AWS_SECRET_ACCESS_KEY in the environment (anonymous access is not supported)");
 }

@@ -53,19 +53,7 @@ static enum gw_err check_set(const void *member, struct gw_errmsg *msg)
 }
 
 static const struct opt_spec tls_options[] = {
-    {.key = "ca_file",
-     .type = OPT_PATH,
-     .offset = offsetof(struct s3_conf_tls, ca_file),
-     .help = "PEM file of the authorities that may have signed the server's certificate; without "
-             "it the system's."},
-    {.key = "cert_file",
-     .type = OPT_PATH,
-     .offset = offsetof(struct s3_conf_tls, cert_file),
-     .help = "PEM file of a client certificate."},
-    {.key = "key_file",
-     .type = OPT_PATH,
-     .offset = offsetof(struct s3_conf_tls, key_file),
-     .help = "PEM file of the client certificate's key."},
+    HTTP_CONF_TLS_OPTIONS(struct s3_conf_tls, common),
     {.key = "insecure",
      .type = OPT_BOOL,
      .offset = offsetof(struct s3_conf_tls, insecure),

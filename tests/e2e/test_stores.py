@@ -192,7 +192,9 @@ def test_more_than_a_page(store, postern, request):
 def test_tls_with_an_own_ca(radosgw, postern):
     bucket = radosgw.bucket()
     backend = radosgw.backend(bucket, endpoint=radosgw.values["TLS_ENDPOINT"])
-    for tls, works in (({"ca_file": radosgw.values["CA"]}, True), ({}, False)):
+    ca = {"ca_file": radosgw.values["CA"]}
+    for tls, works in ((ca, True), ({}, False), (dict(ca, server_name="s3.localhost"), True),
+                       (dict(ca, server_name="other.example.net"), False)):
         gateway = postern({"store": dict(backend, tls=tls, max_retries=0)})
         with session(gateway) as sftp:
             status = status_of(lambda: write_all(sftp, "/secure", b"over TLS"))

@@ -725,8 +725,8 @@ static void test_credentials(void **state)
     static const struct {
         const char *id, *secret, *env_id, *env_secret, *problem;
     } sets[] = {
-        {NULL, NULL, NULL, NULL, "no S3 credentials"},
-        {"", "", NULL, NULL, "no S3 credentials"},
+        {NULL, NULL, NULL, NULL, "credentials: none"},
+        {"", "", NULL, NULL, "credentials: none"},
         {"i", NULL, NULL, NULL, "the configuration: the secret access key is missing"},
         {NULL, "s", NULL, NULL, "the configuration: the access key id is missing"},
         {NULL, NULL, "i", NULL, "the environment: the secret access key is missing"},

@@ -61,14 +61,14 @@ static void test_bad_ones_say_why(void **state)
         {"{\"max_gb\":2,\"type\":\"memory\"}", "store.max_gb: no such key"},
         {"{\"max_mb\":0,\"type\":\"memory\"}", "store.max_mb: "},
         {"{\"type\":\"s3\"}", "store.bucket: is missing"},
-        {"{\"root\":\"/nonexistent/folder\",\"type\":\"local\"}", "store: "},
+        {"{\"root\":\"/nonexistent/folder\",\"type\":\"local\"}", "store.root: "},
         /* An answer reads neither the environment nor a file of the gateway. */
         {"{\"bucket\":\"${HOME}/x\",\"type\":\"s3\"}", "store.bucket: \"${HOME}/x\" must be"},
         {"{\"max_mb\":\"${N:-2}\",\"type\":\"memory\"}", "store.max_mb: "},
         {"{\"bucket\":\"b\",\"credentials\":{\"access_key_id\":\"a\",\"secret_access_key\":"
          "{\"file\":\"/etc/hostname\"}},\"type\":\"s3\"}",
          "store.credentials.secret_access_key: is an object: a string is allowed"},
-        {"{\"bucket\":\"b\",\"type\":\"s3\"}", "store: credentials: are missing"},
+        {"{\"bucket\":\"b\",\"type\":\"s3\"}", "store.credentials: are missing"},
         {"not json", "store: "},
     };
     const struct backend_env env = {.loop = *state};
