@@ -148,10 +148,11 @@ class WebDAV:
 
     def __init__(self, values):
         self.url, self.root = values["ENDPOINT"], pathlib.Path(values["ROOT"])
+        self.tls_url = values.get("TLS_ENDPOINT")
         self.folders = 0
 
     def backend(self, folder, **more):
-        return dict({"type": "http", "url": f"{self.url}/{folder}",
+        return dict({"type": "http", "url": f"{self.tls_url or self.url}/{folder}",
                      "auth": {"type": "basic", "user": "dav", "password": "secret"}}, **more)
 
     def folder(self):
@@ -183,6 +184,25 @@ def webdav_fixture(kind):
         yield WebDAV(lab("webdav.sh", folder, kind))
         lab_down("webdav.sh", folder)
     return server
+
+
+@pytest.fixture(scope="module")
+def webdav_over_tls():
+    """webdav_over_tls(kind, (certificate, key), client_ca) gives a started server, the same for the same."""
+    made = {}
+
+    def server(kind, pair, client_ca=None):
+        wanted = (kind, pair, client_ca)
+        if wanted not in made:
+            folder = pathlib.Path(tempfile.mkdtemp(prefix=f"postern-{kind}-"))
+            more = {"TLS_CLIENT_CA": str(client_ca)} if client_ca else {}
+            values = lab("webdav.sh", folder, kind, TLS_CERT=str(pair[0]), TLS_KEY=str(pair[1]), **more)
+            made[wanted] = WebDAV(values)
+            made[wanted].log = folder / "log/access.log"
+        return made[wanted]
+    yield server
+    for server in made.values():
+        lab_down("webdav.sh", server.log.parent.parent)
 
 
 apache, nginx, rclone = (webdav_fixture(kind) for kind in ("apache", "nginx", "rclone"))

@@ -23,7 +23,8 @@ until_ok() {
     done
 }
 
-gone() { ! kill -0 "$1" 2>/dev/null; }
+# Or a zombie, which has no command line any more: an init may take its time to reap.
+gone() { ! grep -qs . "/proc/$1/cmdline"; }
 
 # Ends what DIR/run/*.pid names, the later started first; a process of another name is not touched.
 end_pids() {

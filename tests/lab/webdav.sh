@@ -3,6 +3,9 @@
 #
 #   tests/lab/webdav.sh up DIR apache|nginx|rclone   prints ENDPOINT= (the folder) and ROOT= (it on disk)
 #   tests/lab/webdav.sh down DIR
+#
+# With TLS_CERT and TLS_KEY in the environment apache and nginx serve it over TLS as well, TLS_ENDPOINT=; with
+# TLS_CLIENT_CA only to clients with a certificate of that. DIR/log/access.log then has a line a request.
 set -u
 . "$(dirname "$0")/lib.sh"
 ACTION=${1:?up or down}; DIR=$(realpath -m "${2:?a scratch folder}"); KIND=${3:-}
@@ -31,6 +34,7 @@ LoadModule mime_module $modules/mod_mime.so
 TypesConfig /etc/mime.types
 DavLockDB $DIR/tmp/locks
 LimitRequestBody 0
+$([ -z "${TLS_CERT:-}" ] || apache_tls "$2")
 $([ "$(id -u)" != 0 ] || printf 'User www-data\nGroup www-data\n')
 <Directory $DIR/data>
   Dav On
@@ -40,6 +44,30 @@ $([ "$(id -u)" != 0 ] || printf 'User www-data\nGroup www-data\n')
   AuthUserFile $DIR/users
   Require valid-user
 </Directory>
+C
+}
+
+apache_tls() {
+    cat <<C
+LoadModule ssl_module $modules/mod_ssl.so
+LoadModule http2_module $modules/mod_http2.so
+Protocols h2 http/1.1
+Listen 127.0.0.1:$1 https
+CustomLog $DIR/log/access.log "%r"
+<VirtualHost 127.0.0.1:$1>
+  SSLEngine on
+  SSLCertificateFile $TLS_CERT
+  SSLCertificateKeyFile $TLS_KEY
+$([ -z "${TLS_CLIENT_CA:-}" ] || printf '  SSLCACertificateFile %s\n  SSLVerifyClient require\n' "$TLS_CLIENT_CA")
+</VirtualHost>
+C
+}
+
+nginx_tls() {
+    cat <<C
+    listen 127.0.0.1:$1 ssl http2; access_log $DIR/log/access.log combined;
+    ssl_certificate $TLS_CERT; ssl_certificate_key $TLS_KEY;
+$([ -z "${TLS_CLIENT_CA:-}" ] || echo "    ssl_client_certificate $TLS_CLIENT_CA; ssl_verify_client on;")
 C
 }
 
@@ -57,6 +85,7 @@ http {
   dav_ext_lock_zone zone=locks:1m;
   server {
     listen 127.0.0.1:$1; root $DIR/data; keepalive_requests 100000;
+$([ -z "${TLS_CERT:-}" ] || nginx_tls "$2")
     auth_basic dav; auth_basic_user_file $DIR/users;
     location / {
       dav_methods PUT DELETE MKCOL COPY MOVE; dav_ext_methods PROPFIND OPTIONS LOCK UNLOCK;
@@ -70,24 +99,26 @@ C
 answers() { [ "$(curl -s -o /dev/null -w '%{http_code}' -u dav:secret -X PROPFIND -H 'Depth: 0' "http://127.0.0.1:$1/dav/")" = 207 ]; }
 
 up_once() {
-    local port
+    local port tls_port
     mkdir -p "$DIR"/{run,log,tmp,data/dav}
     printf 'dav:%s\n' "$(openssl passwd -apr1 secret)" > "$DIR/users"
     if [ "$(id -u)" = 0 ]; then
         chmod 755 "$DIR"
         [ "$KIND" != apache ] || chown -R www-data "$DIR/data" "$DIR/tmp"
     fi
-    port=$(free_ports 1)
+    read -r port tls_port <<<"$(free_ports 2)"
     case $KIND in
-    apache) apache_conf "$port" > "$DIR/apache.conf"
+    apache) apache_conf "$port" "$tls_port" > "$DIR/apache.conf"
         apache2 -f "$DIR/apache.conf" </dev/null >"$DIR/log/up.log" 2>&1 ;;
-    nginx) nginx_conf "$port" > "$DIR/nginx.conf"
+    nginx) nginx_conf "$port" "$tls_port" > "$DIR/nginx.conf"
         nginx -c "$DIR/nginx.conf" -e "$DIR/log/error.log" </dev/null >"$DIR/log/up.log" 2>&1 ;;
     rclone) RCLONE_CONFIG=$DIR/rclone.conf setsid rclone serve webdav --addr "127.0.0.1:$port" --user dav --pass secret \
             --dir-cache-time 1s "$DIR/data" </dev/null >"$DIR/log/up.log" 2>&1 &
         echo $! > "$DIR/run/rclone.pid" ;;
     esac
-    until_ok 10 answers "$port" && printf 'ENDPOINT=http://127.0.0.1:%s/dav\nROOT=%s\n' "$port" "$DIR/data/dav"
+    until_ok 10 answers "$port" || return 1
+    printf 'ENDPOINT=http://127.0.0.1:%s/dav\nROOT=%s\n' "$port" "$DIR/data/dav"
+    [ -z "${TLS_CERT:-}" ] || printf 'TLS_ENDPOINT=https://127.0.0.1:%s/dav\n' "$tls_port"
 }
 
 case $ACTION in
