@@ -31,6 +31,7 @@ struct block {
     uint64_t off;
     size_t len, have, served;
     uint8_t *data;
+    size_t room; /* of data: len may have become less */
     size_t budget;
     struct op *step; /* the GET, or the pause before the next one */
     unsigned tries;  /* since the last byte */
@@ -90,7 +91,7 @@ static void block_free(struct block *b)
 {
     op_cancel(&b->step);
     list_remove(&b->node);
-    mem_free(b->data);
+    buffers_put(budget_buffers(b->reader->conf.budget), &b->data, b->room);
     budget_give(b->reader->conf.budget, b->budget);
     mem_free(b);
 }
@@ -241,7 +242,7 @@ static void block_get(void *arg)
 static struct block *block_new(struct read_ahead *r, uint64_t off, size_t len, size_t budget)
 {
     struct block *b = mem_zalloc(sizeof *b);
-    b->data = mem_try_alloc(len);
+    b->data = buffers_get(budget_buffers(r->conf.budget), len);
     if (b->data == NULL) {
         mem_free(b);
         budget_give(r->conf.budget, budget);
@@ -249,7 +250,7 @@ static struct block *block_new(struct read_ahead *r, uint64_t off, size_t len, s
     }
     b->reader = r;
     b->off = off;
-    b->len = len;
+    b->len = b->room = len;
     b->budget = budget;
     b->touched = r->clock;
     struct list *after = &r->blocks;

@@ -9,6 +9,9 @@ enum { SMALL, LARGE, CLASSES };
 
 /* A session that holds less than this fraction of a class holds little. */
 #define LITTLE 16u
+/* Unused buffers beside those in use: a few of the largest, and never much of a small budget. */
+#define KEPT_MAX  ((size_t)16 << 20)
+#define KEPT_PART 8u
 
 /* The whole, or one session's share of it: a share counts, and the whole decides. */
 struct budget {
@@ -16,7 +19,8 @@ struct budget {
     size_t used[CLASSES]; /* of a share: what is in used of the whole as well */
     bool closed;          /* a share whose owner has gone: it ends with what is out */
     /* The rest is that of the whole. */
-    uv_mutex_t lock; /* guards all above and below but whole, total and limit */
+    uv_mutex_t lock;         /* guards all above and below but whole, buffers, total and limit */
+    struct buffers *buffers; /* has a lock of its own */
     size_t total;
     size_t limit[CLASSES];
     struct list waiting[CLASSES];
@@ -51,6 +55,7 @@ struct budget *budget_new(size_t bytes)
     b->whole = b;
     uv_mutex_init(&b->lock);
     b->total = bytes;
+    b->buffers = buffers_new(bytes / KEPT_PART < KEPT_MAX ? bytes / KEPT_PART : KEPT_MAX);
     b->limit[SMALL] = bytes / 4;
     b->limit[LARGE] = bytes - bytes / 4;
     for (int c = 0; c < CLASSES; c++)
@@ -94,6 +99,7 @@ void budget_free(struct budget **bp)
     }
     assert(b->used[SMALL] == 0 && b->used[LARGE] == 0);
     assert(list_empty(&b->waiting[SMALL]) && list_empty(&b->waiting[LARGE]));
+    buffers_free(&b->buffers);
     uv_mutex_destroy(&b->lock);
     mem_free(b);
 }
@@ -255,4 +261,9 @@ size_t budget_used(struct budget *b)
 size_t budget_total(struct budget *b)
 {
     return b->whole->total;
+}
+
+struct buffers *budget_buffers(struct budget *b)
+{
+    return b->whole->buffers;
 }

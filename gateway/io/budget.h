@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gateway/io/buffers.h"
 #include "gateway/io/loop.h"
 
 #define BUDGET_SMALL ((size_t)256 * 1024)
@@ -46,5 +47,7 @@ void budget_give(struct budget *b, size_t n);
 struct op *budget_wait(struct loop *l, struct budget *b, size_t n, loop_fn *done, void *arg);
 size_t budget_used(struct budget *b);
 size_t budget_total(struct budget *b);
+/* Where to get the bytes that were taken, if they are one piece. */
+struct buffers *budget_buffers(struct budget *b);
 
 #endif
