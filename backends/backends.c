@@ -98,6 +98,21 @@ enum gw_err backend_admits(struct backend *b, const struct backend_view *args,
     return b->type->admits == NULL ? GW_OK : b->type->admits(b, args, msg);
 }
 
+bool backend_covers(const struct backend *b, const char *prefix, const struct backend *b2,
+                    const char *prefix2)
+{
+    if (b->type != b2->type || (b != b2 && b->type->folder == NULL))
+        return false;
+    const char *outer = b == b2 ? "" : b->type->folder(b);
+    const char *inner = b == b2 ? "" : b->type->folder(b2);
+    char *top = mem_printf("%s%s%s/", outer, prefix[0] == '\0' ? "" : "/", prefix);
+    char *below = mem_printf("%s%s%s/", inner, prefix2[0] == '\0' ? "" : "/", prefix2);
+    bool covers = strncmp(below, top, strlen(top)) == 0;
+    mem_free(top);
+    mem_free(below);
+    return covers;
+}
+
 enum gw_err backend_view_new(struct backend *b, const struct backend_view *args, struct fs **out)
 {
     *out = NULL;

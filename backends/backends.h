@@ -52,6 +52,9 @@ struct backend_type {
      * first loop; text says how many. NULL = nothing to do. */
     struct op *(*sweep)(struct backend *b, backend_done_fn *done, void *arg);
     void (*free)(struct backend *b); /* its own struct; name is backend_unref()'s */
+    /* The folder it serves, normal: two backends may serve the same files. NULL = each has its own.
+     */
+    const char *(*folder)(const struct backend *b);
     /* Does the store have what such a view needs: the set of credentials, the way with uploads that
      * do not end? Asked before a login succeeds. NULL = it takes no credentials, all else is fine.
      * Errors: GW_CONFIG with words for the log. */
@@ -92,6 +95,9 @@ void backend_on_free(struct backend *b, void (*fn)(void *arg), void *arg);
 bool backend_has_credentials(const struct backend *b);
 enum gw_err backend_admits(struct backend *b, const struct backend_view *args,
                            struct gw_errmsg *msg);
+/* Are the files below prefix2 of b2 among those below prefix of b? */
+bool backend_covers(const struct backend *b, const char *prefix, const struct backend *b2,
+                    const char *prefix2);
 /* args->credentials only where backend_has_credentials(). A view of a store without
  * FS_CAP_RANDOM_WRITE gets the layer of backends/spool/spool_fs.h. */
 enum gw_err backend_view_new(struct backend *b, const struct backend_view *args, struct fs **out);

@@ -158,8 +158,18 @@ static void local_free(struct backend *b)
     mem_free(lb);
 }
 
+static const char *local_folder(const struct backend *b)
+{
+    return ((const struct local_backend *)b)->store->path;
+}
+
 static const struct backend_type local_backend_type = {
-    .view = local_view, .probe = local_probe, .sweep = local_sweep, .free = local_free};
+    .view = local_view,
+    .probe = local_probe,
+    .sweep = local_sweep,
+    .free = local_free,
+    .folder = local_folder,
+};
 
 static enum gw_err local_make(const struct backend_env *env, const void *conf, struct backend **out,
                               struct gw_errmsg *msg)

@@ -99,6 +99,30 @@ static uint32_t perms_of(const struct vfs *v, const char *path)
     return best;
 }
 
+/* Does m have, below the path of `other`, files that `other` shows? */
+static bool hides_shown(const struct vfs_mount *m, const struct vfs_mount *other)
+{
+    const char *rest;
+    if (!vpath_under(other->path, m->path, &rest))
+        return false;
+    char *hidden = mem_printf("%s%s", m->prefix, m->prefix[0] == '\0' ? rest + 1 : rest);
+    bool shown = backend_covers(m->backend, hidden, other->backend, other->prefix) ||
+                 backend_covers(other->backend, other->prefix, m->backend, hidden);
+    mem_free(hidden);
+    return shown;
+}
+
+/* Are files of m kept from change by a read-only mount below it? A symbolic link in m would lead to
+ * them by another path. */
+static bool has_guarded(const struct vfs *v, const struct vfs_mount *m)
+{
+    for (size_t i = 0; i < v->nmounts && !m->read_only; i++) {
+        if (v->mounts[i].read_only && hides_shown(m, &v->mounts[i]))
+            return true;
+    }
+    return false;
+}
+
 /* What m asks of its store. */
 static struct backend_view view_args(const struct vfs *v, const struct vfs_mount *m)
 {
@@ -108,7 +132,7 @@ static struct backend_view view_args(const struct vfs *v, const struct vfs_mount
         .user = v->user,
         .credentials = with ? &v->credentials : NULL,
         .read_only = m->read_only,
-        .no_links = v->perms_differ,
+        .no_links = v->perms_differ || has_guarded(v, m),
         .log = v->log,
     };
 }

@@ -139,6 +139,22 @@ def test_links_stay_inside(target, postern, disk, tmp_path):
     assert os.listdir(outside) == ["secret"]
 
 
+@pytest.mark.parametrize("stores", [1, 2])
+def test_links_lead_around_no_read_only_mount(stores, postern, keys, disk):
+    (disk / "ro").mkdir()
+    (disk / "ro" / "file").write_bytes(b"old")
+    os.symlink("ro", disk / "planted")
+    gateway = postern({"disk": local(disk), "ro": local(disk / "ro")}, users=user_with(keys), mounts=[
+        {"path": "/", "backend": "disk"},
+        {"path": "/ro", "backend": ["disk", "ro"][stores - 1], "prefix": ["ro", ""][stores - 1], "read_only": True}])
+    with session(gateway) as sftp:
+        for target in ("/ro", "/", ".", "ro"):
+            assert status_of(lambda: sftp.symlink(target, "/made")) == "PERMISSION_DENIED"
+        assert status_of(lambda: write_all(sftp, "/planted/file", b"new")) == "PERMISSION_DENIED"
+        assert read_all(sftp, "/ro/file") == b"old"
+    assert (disk / "ro" / "file").read_bytes() == b"old"
+
+
 def test_user_name_never_leaves_its_prefix(postern, keys, disk):
     (disk / "users").mkdir()
     (disk / "secret").write_bytes(b"secret")

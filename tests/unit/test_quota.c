@@ -390,7 +390,7 @@ static void test_copy_of_what_grows(void **state)
 static void test_files(void **state)
 {
     struct fixture *f = *state;
-    begin(f, (struct identity_limits){.quota_files = 2});
+    begin_on(f, "faulty", (struct identity_limits){.quota_files = 2}); /* "m" has no links here */
     assert_int_equal(put(f, "/a", 1), GW_OK);
     assert_int_equal(sync_symlink(f->fs, "a", "/l"), GW_OK);
     assert_int_equal(put(f, "/b", 0), GW_QUOTA);

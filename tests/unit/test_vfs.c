@@ -211,6 +211,41 @@ static void test_links(void **state)
     vfs_free(&v);
 }
 
+/* The same files lie below the one mount and the other: no link leads around the second. */
+static void test_links_around_read_only(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *store, *prefix;
+        bool read_only;
+        enum gw_err want;
+    } rows[] = {
+        {"disk", "home/ro", false, GW_OK},        {"disk", "home/ro", true, GW_DENIED},
+        {"disk", "home/ro/sub", true, GW_DENIED}, {"disk", "", true, GW_DENIED},
+        {"disk", "home/r", true, GW_OK}, /* which "/r" can change */
+        {"disk", "home/roo", true, GW_OK},        {"drops", "home/ro", true, GW_OK},
+    };
+    static const char *const targets[] = {"/", ".", "/ro", "ro"};
+    assert_int_equal(sync_mkdir(f->raw[DISK], "/home"), GW_OK);
+    assert_int_equal(sync_mkdir(f->raw[DISK], "/home/ro"), GW_OK);
+    assert_int_equal(sync_put(f->raw[DISK], "/home/ro/file", "old"), GW_OK);
+    assert_int_equal(sync_symlink(f->raw[DISK], "ro", "/home/planted"), GW_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct identity_mount m[] = {
+            MOUNT("/", "disk", "home", false),
+            MOUNT("/ro", rows[i].store, rows[i].prefix, rows[i].read_only)};
+        const struct identity id = {.mounts = m, .nmounts = 2};
+        struct vfs *v = tree(f, &id);
+        struct fs *fs = vfs_fs(v);
+        assert_int_equal(sync_put(fs, "/planted/file", "new"), rows[i].want);
+        for (size_t k = 0; k < sizeof targets / sizeof targets[0]; k++) {
+            assert_int_equal(sync_symlink(fs, targets[k], "/link"), rows[i].want);
+            (void)sync_remove(f->raw[DISK], "/home/link");
+        }
+        vfs_free(&v);
+    }
+}
+
 static void test_permissions(void **state)
 {
     struct fixture *f = *state;
@@ -376,6 +411,7 @@ int main(void)
         ROW(test_no_root_mount),
         ROW(test_what_stays_where_it_is),
         ROW(test_links),
+        ROW(test_links_around_read_only),
         ROW(test_permissions),
         ROW(test_permissions_without_root),
         ROW(test_confined_to_home),
