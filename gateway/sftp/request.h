@@ -57,7 +57,7 @@ struct request {
     bool has_place; /* of a handle to come */
     struct op *op;
     void (*then)(struct request *r, const struct fs_res *res);
-    uint64_t copied;
+    uint64_t to_copy, copied;
     struct rate *rate; /* NULL = none counts */
     size_t rated;      /* bytes that it has counted and that have not gone yet */
 };

@@ -306,9 +306,31 @@ static void copy_done(struct request *r, const struct fs_res *res)
                                  .to = r->h[1]->file,
                                  .off = r->q.u.copy.off,
                                  .to_off = r->q.u.copy.to_off,
-                                 .len = r->q.u.copy.len};
+                                 .len = r->to_copy};
     r->then = copy_piped;
     r->op = fs_pipe_start(&pipe, request_done, r);
+}
+
+/* What is there now, and no more: where both are names of one file, the end would move on with what
+ * is written. */
+static void copy_sized(struct request *r, const struct fs_res *res)
+{
+    struct handle *from = r->h[0];
+    uint64_t off = r->q.u.copy.off;
+    uint64_t len = r->q.u.copy.len;
+    if (res->err != GW_OK) {
+        request_status(r, res->err, res->text);
+        return;
+    }
+    uint64_t left = res->attr->size > off ? res->attr->size - off : 0;
+    r->to_copy = len == 0 || len > left ? left : len;
+    if (r->to_copy == 0) {
+        copy_ended(r, GW_OK, NULL);
+        return;
+    }
+    r->then = copy_done;
+    r->op =
+        fs_copy(from->file, off, r->to_copy, r->h[1]->file, r->q.u.copy.to_off, request_done, r);
 }
 
 static bool copy_range_ok(uint64_t off, uint64_t len)
@@ -321,8 +343,7 @@ void run_copy_data(struct request *r)
     struct handle *from = r->h[0];
     struct handle *to = r->h[1];
     uint64_t len = r->q.u.copy.len;
-    /* By two handles as well: to the end would be for ever, the end moves on with what is written.
-     */
+    /* By two handles as well: what is read would be what was written before. */
     if (from == to || strcmp(from->path, to->path) == 0) {
         request_status(r, GW_BAD_ARG, "a file cannot be copied onto itself");
     } else if (from->file == NULL || !(from->flags & FS_READ) || to->file == NULL ||
@@ -331,8 +352,7 @@ void run_copy_data(struct request *r)
     } else if (!copy_range_ok(r->q.u.copy.off, len) || !copy_range_ok(r->q.u.copy.to_off, len)) {
         request_status(r, GW_BAD_ARG, "a range past the largest file");
     } else {
-        r->then = copy_done;
-        r->op = fs_copy(from->file, r->q.u.copy.off, len, to->file, r->q.u.copy.to_off,
-                        request_done, r);
+        r->then = copy_sized;
+        r->op = fs_fstat(from->file, request_done, r);
     }
 }

@@ -525,6 +525,8 @@ static void test_copy_through_the_gateway(void **state)
         size_t b_len = sftp_peer_open(p, "/b", WRITE | CREAT, b);
         held.hold = true;
         sftp_peer_put(p, FXP_EXTENDED, "sxqqxq", "copy-data", H(a), Q(0), rows[i].len, H(b), Q(0));
+        expect_held(p, "fstat");
+        release(p, 0);
         expect_held(p, "copy");
         held.hold = false;
         held_fail(&held, 0, GW_UNSUPPORTED, NULL);
@@ -534,6 +536,35 @@ static void test_copy_through_the_gateway(void **state)
         assert_int_equal(sync_stat(p->raw, "/b", true, &attr), GW_OK);
         assert_int_equal(attr.size,
                          rows[i].len == 0 || rows[i].len > SIZE ? (uint64_t)SIZE : rows[i].len);
+        sftp_peer_free(&p);
+    }
+}
+
+/* Two names of one file: what is written is not copied again, without an end. */
+static void test_copy_behind_its_own_end(void **state)
+{
+    (void)state;
+    static const uint64_t lens[] = {0, 10, 1000000};
+    for (size_t i = 0; i < COUNT(lens); i++) {
+        struct sftp_peer *p = peer(NULL);
+        uint8_t a[256];
+        uint8_t b[256];
+        struct fs_attr attr;
+        assert_int_equal(sync_put(p->raw, "/a", "0123456789"), GW_OK);
+        assert_int_equal(sync_symlink(p->raw, "/a", "/link"), GW_OK);
+        size_t a_len = sftp_peer_open(p, "/a", READ, a);
+        size_t b_len = sftp_peer_open(p, "/link", WRITE, b);
+        held.hold = true;
+        sftp_peer_put(p, FXP_EXTENDED, "sxqqxq", "copy-data", H(a), Q(0), lens[i], H(b), Q(10));
+        expect_held(p, "fstat");
+        release(p, 0);
+        expect_held(p, "copy");
+        held.hold = false;
+        held_fail(&held, 0, GW_UNSUPPORTED, NULL);
+        assert_int_equal(sftp_peer_status(p), lens[i] > 10 ? FX_EOF : FX_OK);
+        assert_int_equal(SFTP_PEER_ASK(p, FXP_CLOSE, "x", H(b)), FX_OK);
+        assert_int_equal(sync_stat(p->raw, "/a", true, &attr), GW_OK);
+        assert_int_equal(attr.size, 20);
         sftp_peer_free(&p);
     }
 }
@@ -583,6 +614,7 @@ int main(void)
         cmocka_unit_test(test_end_at_every_step),
         cmocka_unit_test(test_failure_at_every_step),
         cmocka_unit_test(test_copy_through_the_gateway),
+        cmocka_unit_test(test_copy_behind_its_own_end),
         cmocka_unit_test(test_waiting_costs_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
