@@ -468,6 +468,11 @@ bool sftpd_busy(const struct sftpd *s)
     return s->nrequests > 0 || output_unsent(&s->out).len > 0;
 }
 
+bool sftpd_working(const struct sftpd *s)
+{
+    return s->nrequests > 0;
+}
+
 bool sftpd_has_files(const struct sftpd *s)
 {
     LIST_EACH(it, &s->handles.open)

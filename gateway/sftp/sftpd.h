@@ -52,8 +52,11 @@ void sftpd_eof(struct sftpd *s);
 /* Nothing more will come out: the peer is done, or broke the protocol (why is not NULL then: for
  * the log). */
 bool sftpd_finished(const struct sftpd *s, const char **why);
-/* Requests under way or output unsent: the idle timer waits. Progress on a store counts as well. */
+/* Requests under way or output unsent. */
 bool sftpd_busy(const struct sftpd *s);
+/* Requests under way: the idle timer waits for a store. For a peer that does not take its answers
+ * it does not. */
+bool sftpd_working(const struct sftpd *s);
 /* A file is open: to end now would cut a transfer off. A drain waits for it, the idle timer does
  * not. */
 bool sftpd_has_files(const struct sftpd *s);

@@ -237,12 +237,21 @@ static uint64_t valid_ms(const struct conn *c)
     return ms < CLOCK_LOOK_MS ? ms : CLOCK_LOOK_MS;
 }
 
+/* Output that the peer does not take is no activity: it may keep its window closed for ever. On a
+ * slow line a little of it has gone since the last look. */
+static bool is_active(struct conn *c)
+{
+    bool moves = c->sock.out_bytes != c->seen_out && (ssh_get_status(c->ssh) & SSH_WRITE_PENDING);
+    c->seen_out = c->sock.out_bytes;
+    return moves || conn_channel_working(c);
+}
+
 static void on_tick(void *arg)
 {
     struct conn *c = arg;
     c->clock = NULL;
     uint64_t now = loop_now_ms(c->env->loop), idle = idle_ms(c);
-    if (conn_channel_busy(c))
+    if (is_active(c))
         c->active_ms = now;
     if (idle > 0 && now - c->active_ms >= idle)
         conn_end(c, "idle", true);

@@ -202,6 +202,7 @@ static void flush(struct conn_channel *ch)
         if (sent <= 0)
             return;
         ch->owed = false;
+        c->active_ms = loop_now_ms(c->env->loop);
         sftpd_sent(ch->sftpd, (size_t)sent);
     }
 }
@@ -341,6 +342,16 @@ bool conn_channel_busy(const struct conn *c)
     for (struct list *it = c->channels.next; it != &c->channels; it = it->next) {
         const struct conn_channel *ch = LIST_ENTRY(it, struct conn_channel, node);
         if (ch->sftpd != NULL && (sftpd_busy(ch->sftpd) || ch->stalled))
+            return true;
+    }
+    return false;
+}
+
+bool conn_channel_working(const struct conn *c)
+{
+    for (struct list *it = c->channels.next; it != &c->channels; it = it->next) {
+        const struct conn_channel *ch = LIST_ENTRY(it, struct conn_channel, node);
+        if (ch->sftpd != NULL && sftpd_working(ch->sftpd))
             return true;
     }
     return false;

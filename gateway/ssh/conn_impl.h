@@ -97,6 +97,7 @@ struct conn {
 
     uint64_t started_ms, active_ms;
     uint64_t seen_packets;              /* raw.in_packets at the last tick of the clock */
+    uint64_t seen_out;                  /* sock.out_bytes then */
     uint64_t keepalive_ms;              /* when the keepalive was last looked at */
     unsigned missed;                    /* keepalives in a row that nothing came back for */
     bool keepalive_out;                 /* libssh waits for an answer to one */
@@ -189,7 +190,8 @@ enum gw_err conn_channel_prepare(struct conn *c);
 void conn_channel_start(struct conn *c); /* it is answered */
 void conn_channel_move(struct conn *c);
 struct sftpd_counters conn_channel_counters(const struct conn *c);
-bool conn_channel_busy(const struct conn *c);      /* requests under way */
+bool conn_channel_busy(const struct conn *c);      /* requests under way, or output unsent */
+bool conn_channel_working(const struct conn *c);   /* requests under way */
 bool conn_channel_has_files(const struct conn *c); /* a drain waits for their CLOSE */
 /* Drops engines and channels; libssh's own go with its session. */
 void conn_channel_free_all(struct conn *c);
