@@ -397,5 +397,5 @@ const struct web_dialect dav_dialect = {
     .mkdir = dav_mkdir,
     .set = dav_set,
     .space = dav_space,
-    .opendir = dav_dir_open,
+    .listing = &dav_listing,
 };

@@ -18,7 +18,7 @@ void dav_attr(const struct dav_item *item, struct fs_attr *out);
 struct gw_span dav_properties(void);
 
 /* dav_dir.c: listings. */
-struct op *dav_dir_open(struct web_view *v, const char *path, fs_done_fn *done, void *arg);
+extern const struct web_dir_type dav_listing;
 
 /* dav_answer.c: what statuses mean. */
 extern const struct remote_type dav_remote;

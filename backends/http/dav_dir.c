@@ -102,13 +102,8 @@ static bool listing_end(void *src, const struct remote_res *res)
     return false;
 }
 
-static const struct web_dir_type listing_type = {.open = listing_open,
-                                                 .start = listing_start,
-                                                 .feed = listing_feed,
-                                                 .end = listing_end,
-                                                 .free = listing_free};
-
-struct op *dav_dir_open(struct web_view *v, const char *path, fs_done_fn *done, void *arg)
-{
-    return web_dir_open(v, path, &listing_type, done, arg);
-}
+const struct web_dir_type dav_listing = {.open = listing_open,
+                                         .start = listing_start,
+                                         .feed = listing_feed,
+                                         .end = listing_end,
+                                         .free = listing_free};

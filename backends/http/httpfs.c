@@ -394,5 +394,5 @@ const struct web_dialect httpfs_dialect = {
     .mkdir = httpfs_mkdir,
     .set = httpfs_set,
     .space = httpfs_space,
-    .opendir = httpfs_dir_open,
+    .listing = &httpfs_listing,
 };

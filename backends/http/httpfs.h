@@ -17,6 +17,6 @@ void httpfs_target(const struct web_store *s, const char *call, const char *path
 /* {name, size, mode, last_modified} as attributes. False: it is none. */
 bool httpfs_attr(const json_t *info, struct fs_attr *out);
 
-struct op *httpfs_dir_open(struct web_view *v, const char *path, fs_done_fn *done, void *arg);
+extern const struct web_dir_type httpfs_listing;
 
 #endif

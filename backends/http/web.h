@@ -134,7 +134,7 @@ struct web_dialect {
                       const struct log_ctx *log, fs_done_fn *done, void *arg);
     struct op *(*space)(struct web_access *a, const char *path, const struct log_ctx *log,
                         fs_done_fn *done, void *arg);
-    struct op *(*opendir)(struct web_view *v, const char *path, fs_done_fn *done, void *arg);
+    const struct web_dir_type *listing; /* web_dir.h */
 };
 
 extern const struct backend_kind web_kind;

@@ -8,7 +8,6 @@
 #include "backends/reserved.h"
 #include "gateway/base/mem.h"
 
-#define BATCH_MAX 1000u
 /* Of what one piece of the answer holds (RECV_LARGE_BYTES in gateway/io/http_op.c). No entry takes
  * less than 10 bytes. */
 #define NAMES_MAX   (1u << 20)
@@ -22,7 +21,7 @@ struct entry {
 };
 
 struct web_dir {
-    struct fs_dir base;
+    struct remote_dir head;
     struct web_view *view;
     char *path;
     const struct web_dir_type *type;
@@ -34,30 +33,25 @@ struct web_dir {
     size_t n, cap, pos;
     struct gw_buf names;
     bool is_folder, paused, ended;
-    enum gw_err err; /* sticks */
-    char text[FS_TEXT_MAX];
     size_t hidden, swept;
-    struct dir_task *waiting; /* the open or read that waits for more */
 };
 
-/* An open or a read. */
-struct dir_task {
-    struct fs_task task;
-    struct web_dir *dir;
-    size_t want;
-    bool opens; /* owns dir until it is given */
-};
+static struct web_dir *of(struct remote_dir *d)
+{
+    return (struct web_dir *)d;
+}
 
 static void serve(void *arg);
 
 static void wake(struct web_dir *d)
 {
-    if (d->turn == NULL && d->waiting != NULL)
+    if (d->turn == NULL && d->head.waiting != NULL)
         d->turn = loop_defer(d->view->fs.loop, serve, d);
 }
 
-static void dir_free(struct web_dir *d)
+static void dir_free(struct remote_dir *head)
 {
+    struct web_dir *d = of(head);
     op_cancel(&d->request);
     op_cancel(&d->turn);
     if (d->hidden > 0)
@@ -73,10 +67,7 @@ static void dir_free(struct web_dir *d)
 
 void web_dir_fail(struct web_dir *d, enum gw_err err, const char *text)
 {
-    if (d->err != GW_OK)
-        return;
-    d->err = err;
-    snprintf(d->text, sizeof d->text, "%s", text != NULL ? text : "");
+    remote_dir_break(&d->head, err, text);
 }
 
 /* ---- what a killed process left ---- */
@@ -153,7 +144,7 @@ static bool on_body(void *arg, struct gw_span part)
     }
     d->pos = d->n = 0;
     gw_buf_reset(&d->names);
-    if (d->err == GW_OK)
+    if (d->head.err == GW_OK)
         d->type->feed(d->src, part);
     wake(d);
     return true;
@@ -168,9 +159,9 @@ static void on_done(void *arg, const struct remote_res *res)
     d->ended = true;
     if (res->err != GW_OK)
         web_dir_fail(d, res->err, res->text);
-    else if (d->err == GW_OK)
+    else if (d->head.err == GW_OK)
         d->ended = !d->type->end(d->src, res);
-    if (!d->ended && d->err == GW_OK && d->pos == d->n)
+    if (!d->ended && d->head.err == GW_OK && d->pos == d->n)
         fetch(d);
     wake(d);
 }
@@ -189,66 +180,54 @@ static void resume(struct web_dir *d)
     if (d->paused && d->request != NULL) {
         d->paused = false;
         remote_resume(d->request);
-    } else if (d->request == NULL && !d->ended && d->err == GW_OK) {
+    } else if (d->request == NULL && !d->ended && d->head.err == GW_OK) {
         fetch(d); /* the next page */
     }
 }
 
-static void hand_out(struct dir_task *r)
+static void hand_out(struct remote_dir_task *r)
 {
-    struct web_dir *d = r->dir;
+    struct web_dir *d = of(r->dir);
     struct fs_entry *entries = mem_array(r->want, sizeof *entries);
     size_t n = 0;
     for (; n < r->want && d->pos < d->n; n++, d->pos++)
         entries[n] = (struct fs_entry){.name = (const char *)d->names.data + d->v[d->pos].name,
                                        .attr = d->v[d->pos].attr};
-    r->dir = NULL; /* done may close it */
     resume(d);
-    fs_task_end(&r->task, &(struct fs_res){.entries = entries, .nentries = n});
+    remote_dir_give(r, entries, n);
     mem_free(entries);
 }
 
-static void task_failed(struct dir_task *r, enum gw_err err)
+static void serve_read(struct remote_dir_task *r)
 {
-    char text[FS_TEXT_MAX];
-    memcpy(text, r->dir->text, sizeof text);
-    if (!r->opens)
-        r->dir = NULL;
-    fs_task_fail(&r->task, err, err != GW_EOF && text[0] != '\0' ? text : NULL);
-}
-
-static void serve_read(struct dir_task *r)
-{
-    struct web_dir *d = r->dir;
+    struct web_dir *d = of(r->dir);
     if (d->pos < d->n)
         hand_out(r);
-    else if (d->err != GW_OK || d->ended)
-        task_failed(r, d->err != GW_OK ? d->err : GW_EOF);
+    else if (d->head.err != GW_OK || d->ended)
+        remote_dir_end(r);
     else
-        d->waiting = r;
+        d->head.waiting = r;
 }
 
-static void serve_open(struct dir_task *r)
+static void serve_open(struct remote_dir_task *r)
 {
-    struct web_dir *d = r->dir;
-    if (d->err != GW_OK) {
-        task_failed(r, d->err);
-    } else if (d->is_folder) {
-        r->dir = NULL;
-        fs_task_end(&r->task, &(struct fs_res){.dir = &d->base});
-    } else if (d->ended) {
-        task_failed(r, GW_NOT_DIR);
-    } else {
-        d->waiting = r;
-    }
+    struct web_dir *d = of(r->dir);
+    if (d->head.err != GW_OK)
+        remote_dir_end(r);
+    else if (d->is_folder)
+        remote_dir_opened(r);
+    else if (d->ended)
+        remote_dir_fail(r, GW_NOT_DIR, NULL);
+    else
+        d->head.waiting = r;
 }
 
 static void serve(void *arg)
 {
     struct web_dir *d = arg;
-    struct dir_task *r = d->waiting;
+    struct remote_dir_task *r = d->head.waiting;
     d->turn = NULL;
-    d->waiting = NULL;
+    d->head.waiting = NULL;
     if (r == NULL)
         return;
     if (r->opens)
@@ -257,44 +236,26 @@ static void serve(void *arg)
         serve_read(r);
 }
 
-static void task_release(struct fs_task *t)
-{
-    struct dir_task *r = (struct dir_task *)t;
-    if (r->dir != NULL && r->dir->waiting == r)
-        r->dir->waiting = NULL;
-    if (r->opens && r->dir != NULL)
-        dir_free(r->dir);
-}
-
-static struct dir_task *task_new(struct web_dir *d, size_t want, fs_done_fn *done, void *arg)
-{
-    struct dir_task *r =
-        fs_task_new(sizeof *r, &d->view->access->store->base, d->view->log, done, arg);
-    r->task.release = task_release;
-    r->dir = d;
-    r->want = want == 0 ? 1 : want < BATCH_MAX ? want : BATCH_MAX;
-    d->waiting = r;
-    return r;
-}
-
 struct op *web_dir_read(struct fs_dir *base, size_t want, fs_done_fn *done, void *arg)
 {
     struct web_dir *d = (struct web_dir *)base;
-    struct dir_task *r = task_new(d, want, done, arg);
+    struct remote_dir_task *r = remote_dir_read(&d->head, want, done, arg);
+    d->head.waiting = r;
     wake(d);
     return &r->task.op;
 }
 
 void web_dir_close(struct fs_dir *base)
 {
-    dir_free((struct web_dir *)base);
+    dir_free((struct remote_dir *)base);
 }
 
-struct op *web_dir_open(struct web_view *v, const char *path, const struct web_dir_type *type,
-                        fs_done_fn *done, void *arg)
+struct op *web_dir_open(struct web_view *v, const char *path, fs_done_fn *done, void *arg)
 {
+    const struct web_dir_type *type = v->access->store->dialect->listing;
     struct web_dir *d = mem_zalloc(sizeof *d);
-    d->base.fs = &v->fs;
+    d->head = (struct remote_dir){
+        .base.fs = &v->fs, .backend = &v->access->store->base, .log = v->log, .free = dir_free};
     d->view = v;
     d->path = mem_strdup(path);
     d->type = type;
@@ -302,11 +263,11 @@ struct op *web_dir_open(struct web_view *v, const char *path, const struct web_d
     gw_buf_init(&d->names, NAMES_MAX);
     d->src = type->open(d, v, path);
     if (d->src == NULL) {
-        dir_free(d);
+        dir_free(&d->head);
         return fs_fail(v->fs.loop, GW_NO_MEMORY, NULL, done, arg);
     }
-    struct dir_task *r = task_new(d, 1, done, arg);
-    r->opens = true;
+    struct remote_dir_task *r = remote_dir_open(&d->head, done, arg);
+    d->head.waiting = r;
     fetch(d);
     return &r->task.op;
 }

@@ -7,6 +7,7 @@
 #define BACKENDS_HTTP_WEB_DIR_H
 
 #include "backends/http/web.h"
+#include "backends/remote_dir.h"
 
 struct web_dir;
 
@@ -23,8 +24,8 @@ struct web_dir_type {
     void (*free)(void *src);
 };
 
-struct op *web_dir_open(struct web_view *v, const char *path, const struct web_dir_type *type,
-                        fs_done_fn *done, void *arg);
+/* By the store's dialect. */
+struct op *web_dir_open(struct web_view *v, const char *path, fs_done_fn *done, void *arg);
 struct op *web_dir_read(struct fs_dir *d, size_t want, fs_done_fn *done, void *arg);
 void web_dir_close(struct fs_dir *d);
 

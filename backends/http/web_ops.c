@@ -165,7 +165,7 @@ static void root_looked(void *arg, const struct fs_res *res)
     if (res->err != GW_OK)
         fs_task_fail(&o->task, res->err, res->text);
     else
-        o->task.step = dialect_of(o)->opendir(o->view, o->path, dir_opened, o);
+        o->task.step = web_dir_open(o->view, o->path, dir_opened, o);
 }
 
 struct op *web_ops_opendir(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
@@ -178,7 +178,7 @@ struct op *web_ops_opendir(struct fs *fs, const char *path, fs_done_fn *done, vo
     if (path[1] == '\0' && *v->prefix != '\0' && !v->rooted)
         o->task.step = web_ops_look(v, o->path, root_looked, o);
     else
-        o->task.step = dialect_of(o)->opendir(v, o->path, dir_opened, o);
+        o->task.step = web_dir_open(v, o->path, dir_opened, o);
     return &o->task.op;
 }
 
@@ -353,7 +353,7 @@ struct op *web_ops_rmdir(struct fs *fs, const char *path, fs_done_fn *done, void
     struct name_op *o = op_new(fs, path, true, done, arg);
     o->folder = true;
     forget(o);
-    o->task.step = dialect_of(o)->opendir(o->view, o->path, rmdir_opened, o);
+    o->task.step = web_dir_open(o->view, o->path, rmdir_opened, o);
     return &o->task.op;
 }
 

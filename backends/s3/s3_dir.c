@@ -4,18 +4,18 @@
 #include <string.h>
 
 #include "backends/attr_cache.h"
+#include "backends/remote_dir.h"
 #include "backends/s3/s3_list.h"
 #include "backends/s3/s3_look.h"
 #include "backends/s3/s3_meta.h"
 #include "backends/s3/s3_page.h"
 #include "gateway/base/mem.h"
 
-#define BATCH_MAX 1000u
 /* Of the budget, for a listing that is not at its end: two pages with names of a usual length. */
 #define LISTING_BYTES BUDGET_SMALL
 
 struct s3_dir {
-    struct fs_dir base;
+    struct remote_dir head;
     struct s3_view *view;
     char *key;
     char prefix[S3_KEY_MAX + 2];
@@ -32,18 +32,12 @@ struct s3_dir {
     int64_t now_s;   /* the time of folders, of which a listing knows none */
     size_t hidden;
     char hidden_name[64];
-    enum gw_err err; /* of a page; sticks */
-    char text[FS_TEXT_MAX];
-    struct dir_task *waiting; /* the open or read that waits for a page */
 };
 
-/* An open or a read. */
-struct dir_task {
-    struct fs_task task;
-    struct s3_dir *dir;
-    size_t want;
-    bool opens; /* owns dir until it is given */
-};
+static struct s3_dir *of(struct remote_dir *d)
+{
+    return (struct s3_dir *)d;
+}
 
 /* Nothing more will be handed out: what is left is a handle that waits for its CLOSE. */
 static void give_back(struct s3_dir *d)
@@ -59,8 +53,9 @@ static void give_back(struct s3_dir *d)
     d->counted = false;
 }
 
-static void dir_free(struct s3_dir *d)
+static void dir_free(struct remote_dir *head)
 {
+    struct s3_dir *d = of(head);
     op_cancel(&d->request);
     if (d->hidden > 0)
         LOG_EVENT(LOG_LVL_WARN, d->view->log, "s3_hidden", log_str("folder", d->prefix),
@@ -71,24 +66,6 @@ static void dir_free(struct s3_dir *d)
     mem_free(d->token);
     mem_free(d->key);
     mem_free(d);
-}
-
-static void task_release(struct fs_task *t)
-{
-    struct dir_task *r = (struct dir_task *)t;
-    if (r->dir != NULL && r->dir->waiting == r)
-        r->dir->waiting = NULL;
-    if (r->opens && r->dir != NULL)
-        dir_free(r->dir);
-}
-
-static struct dir_task *task_new(struct s3_dir *d, size_t want, fs_done_fn *done, void *arg)
-{
-    struct dir_task *r = fs_task_new(sizeof *r, &d->view->store->base, d->view->log, done, arg);
-    r->task.release = task_release;
-    r->dir = d;
-    r->want = want == 0 ? 1 : want < BATCH_MAX ? want : BATCH_MAX;
-    return r;
 }
 
 static void page_arrived(struct s3_dir *d);
@@ -134,8 +111,7 @@ static void on_page(void *arg, const struct s3_list_res *res)
     struct s3_dir *d = arg;
     d->request = NULL;
     if (res->err != GW_OK) {
-        d->err = res->err == GW_TOO_LARGE ? GW_NO_MEMORY : res->err;
-        snprintf(d->text, sizeof d->text, "%s", res->text != NULL ? res->text : "");
+        remote_dir_break(&d->head, res->err == GW_TOO_LARGE ? GW_NO_MEMORY : res->err, res->text);
         d->more = false;
     } else {
         d->more = res->truncated;
@@ -177,9 +153,9 @@ static void turn_page(struct s3_dir *d)
 
 /* ---- handing out ---- */
 
-static void hand_out(struct dir_task *r)
+static void hand_out(struct remote_dir_task *r)
 {
-    struct s3_dir *d = r->dir;
+    struct s3_dir *d = of(r->dir);
     struct fs_entry *entries = mem_array(r->want, sizeof *entries);
     size_t n = 0;
     for (; n < r->want && d->pos < d->ready.n; n++, d->pos++) {
@@ -187,85 +163,69 @@ static void hand_out(struct dir_task *r)
         entries[n].name = s3_page_name(&d->ready, e);
         entry_attr(d, e, &entries[n].attr);
     }
-    struct fs_res res = {.entries = entries, .nentries = n};
-    d->waiting = NULL;
-    r->dir = NULL; /* done may close it */
-    fs_task_end(&r->task, &res);
+    remote_dir_give(r, entries, n);
     mem_free(entries);
 }
 
-static void read_on(struct dir_task *r)
+static void read_on(struct remote_dir_task *r)
 {
-    struct s3_dir *d = r->dir;
-    while (d->pos == d->ready.n && d->next_full && d->err == GW_OK)
+    struct s3_dir *d = of(r->dir);
+    while (d->pos == d->ready.n && d->next_full && d->head.err == GW_OK)
         turn_page(d);
     if (d->pos < d->ready.n) {
         hand_out(r);
     } else if (d->request == NULL) {
-        enum gw_err err = d->err != GW_OK ? d->err : GW_EOF;
-        char text[FS_TEXT_MAX];
-        memcpy(text, d->text, sizeof text);
         give_back(d);
-        r->dir = NULL;
-        fs_task_fail(&r->task, err, err != GW_EOF && text[0] != '\0' ? text : NULL);
+        remote_dir_end(r);
     } else {
-        d->waiting = r;
+        d->head.waiting = r;
     }
 }
 
 static void read_turn(void *arg)
 {
-    struct dir_task *r = arg;
+    struct remote_dir_task *r = arg;
     r->task.step = NULL;
     read_on(r);
 }
 
 struct op *s3_dir_read(struct fs_dir *base, size_t want, fs_done_fn *done, void *arg)
 {
-    struct s3_dir *d = (struct s3_dir *)base;
-    struct dir_task *r = task_new(d, want, done, arg);
-    r->task.step = loop_defer(d->view->fs.loop, read_turn, r);
+    struct remote_dir_task *r = remote_dir_read((struct remote_dir *)base, want, done, arg);
+    r->task.step = loop_defer(base->fs->loop, read_turn, r);
     return &r->task.op;
 }
 
 void s3_dir_close(struct fs_dir *base)
 {
-    dir_free((struct s3_dir *)base);
+    dir_free((struct remote_dir *)base);
 }
 
 /* ---- opening ---- */
 
-static void opened(struct dir_task *r)
-{
-    struct s3_dir *d = r->dir;
-    d->waiting = NULL;
-    r->dir = NULL;
-    fs_task_end(&r->task, &(struct fs_res){.dir = &d->base});
-}
-
 static void open_looked(void *arg, const struct s3_look_res *res)
 {
-    struct dir_task *r = arg;
+    struct remote_dir_task *r = arg;
     r->task.step = NULL;
     if (res->err == GW_OK && res->kind == FS_KIND_DIR) /* made in this moment */
-        opened(r);
+        remote_dir_opened(r);
     else if (res->err == GW_OK)
-        fs_task_fail(&r->task, res->kind == FS_KIND_REG ? GW_NOT_DIR : GW_NOT_FOUND, NULL);
+        remote_dir_fail(r, res->kind == FS_KIND_REG ? GW_NOT_DIR : GW_NOT_FOUND, NULL);
     else
-        fs_task_fail(&r->task, res->err, res->text);
+        remote_dir_fail(r, res->err, res->text);
 }
 
 /* The first page with a name tells whether there is such a folder: a store may send empty ones
  * before it. Where there is none, a look tells what else. */
-static void open_on(struct dir_task *r)
+static void open_on(struct remote_dir_task *r)
 {
-    struct s3_dir *d = r->dir;
-    if (d->err != GW_OK) {
-        fs_task_fail(&r->task, d->err, d->text[0] != '\0' ? d->text : NULL);
+    struct s3_dir *d = of(r->dir);
+    if (d->head.err != GW_OK) {
+        remote_dir_end(r);
     } else if (d->next.any || strcmp(d->key, d->prefix) == 0) {
-        opened(r);
+        remote_dir_opened(r);
     } else if (d->more) {
-        d->waiting = r;
+        d->head.waiting = r;
         turn_page(d);
     } else {
         r->task.step =
@@ -275,8 +235,8 @@ static void open_on(struct dir_task *r)
 
 static void page_arrived(struct s3_dir *d)
 {
-    struct dir_task *r = d->waiting;
-    d->waiting = NULL;
+    struct remote_dir_task *r = d->head.waiting;
+    d->head.waiting = NULL;
     if (r != NULL && r->opens)
         open_on(r);
     else if (r != NULL)
@@ -285,10 +245,10 @@ static void page_arrived(struct s3_dir *d)
 
 static void open_granted(void *arg)
 {
-    struct dir_task *r = arg;
+    struct remote_dir_task *r = arg;
     r->task.step = NULL;
-    r->dir->reserved = LISTING_BYTES;
-    fetch(r->dir);
+    of(r->dir)->reserved = LISTING_BYTES;
+    fetch(of(r->dir));
 }
 
 struct op *s3_dir_open(struct s3_view *v, const char *path, fs_done_fn *done, void *arg)
@@ -304,16 +264,16 @@ struct op *s3_dir_open(struct s3_view *v, const char *path, fs_done_fn *done, vo
         return fs_fail(v->fs.loop, GW_BUSY,
                        "too many folders are open that were not read to the end", done, arg);
     struct s3_dir *d = mem_zalloc(sizeof *d);
-    d->base.fs = &v->fs;
+    d->head = (struct remote_dir){
+        .base.fs = &v->fs, .backend = &v->store->base, .log = v->log, .free = dir_free};
     d->view = v;
     d->key = mem_strdup(key);
     memcpy(d->prefix, prefix, sizeof prefix);
     d->now_s = s3_client_now_s(v->store->client);
     s3_page_init(&d->ready);
     s3_page_init(&d->next);
-    struct dir_task *r = task_new(d, 1, done, arg);
-    r->opens = true;
-    d->waiting = r;
+    struct remote_dir_task *r = remote_dir_open(&d->head, done, arg);
+    d->head.waiting = r;
     d->counted = true;
     v->listings++;
     if (taken)
