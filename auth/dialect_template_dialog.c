@@ -121,8 +121,9 @@ bool dialect_template_dialog_looks(const struct dialect *d)
 bool dialect_template_dialog_may(const struct dialect *d, const struct auth_req *req, unsigned used,
                                  struct dialect_verdict *v)
 {
-    if (req->kbdint.answers == NULL && d->conf->ask_when == NULL)
-        return dialect_say(v, AUTH_NEXT, "the template has no ask_when: it asks nothing by itself");
+    if (req->kbdint.answers == NULL)
+        return d->conf->ask_when != NULL ||
+               dialect_say(v, AUTH_NEXT, "the template has no ask_when: it asks nothing by itself");
     if (req->kbdint.nanswers > places_of(used))
         return dialect_say(v, AUTH_FAULT, "%zu answers: the request has places for %u",
                            req->kbdint.nanswers, places_of(used));
