@@ -1,6 +1,8 @@
 #include "gateway/vfs/count.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gateway/base/list.h"
 #include "gateway/base/mem.h"
@@ -21,6 +23,9 @@ struct count {
     struct list folders; /* to be listed */
     unsigned nfolders;
     struct count_sum found;
+    char *first_foreign;
+    enum gw_err err; /* of what could not be read */
+    char text[FS_TEXT_MAX];
     count_done_fn *done;
     void *arg;
 };
@@ -30,6 +35,7 @@ static void count_free(struct count *c)
     op_cancel(&c->step);
     fs_closedir(&c->dir);
     mem_free(c->now);
+    mem_free(c->first_foreign);
     while (!list_empty(&c->folders)) {
         struct folder *f = LIST_ENTRY(list_first(&c->folders), struct folder, node);
         list_remove(&f->node);
@@ -47,6 +53,8 @@ static const struct op_type count_type = {"count", cancel};
 
 static void end(struct count *c, enum gw_err err, const char *text)
 {
+    c->found.first_foreign = c->first_foreign;
+    c->found.where = c->now == NULL ? NULL : c->now->path;
     c->done(c->arg, err, text, &c->found);
     count_free(c);
 }
@@ -76,6 +84,39 @@ static void add_bytes(struct usage_sum *sum, uint64_t n)
 static void next_folder(void *arg);
 static void list_more(struct count *c);
 
+/* Nothing that came through this gateway can be in it. */
+static bool is_foreign(const struct fs_attr *attr)
+{
+    return (attr->set & FS_ATTR_OWNER) && (attr->set & FS_ATTR_MODE) && attr->uid != geteuid() &&
+           (attr->mode & 022u) == 0;
+}
+
+static void judge_folder(void *arg, const struct fs_res *res)
+{
+    struct count *c = arg;
+    c->step = NULL;
+    if (res->err != GW_OK || !is_foreign(res->attr)) {
+        end(c, c->err, c->text[0] == '\0' ? NULL : c->text);
+        return;
+    }
+    if (c->found.foreign++ == 0)
+        c->first_foreign = mem_strdup(c->now->path);
+    fs_closedir(&c->dir);
+    c->step = loop_defer(vfs_fs(c->v)->loop, next_folder, c);
+}
+
+/* The folder in hand cannot be read, or what is in it not looked at. */
+static void unreadable(struct count *c, enum gw_err err, const char *text)
+{
+    if (err != GW_DENIED) {
+        end(c, err, text);
+        return;
+    }
+    c->err = err;
+    snprintf(c->text, sizeof c->text, "%s", text == NULL ? "" : text);
+    c->step = fs_stat(vfs_fs(c->v), c->now->path, false, judge_folder, c);
+}
+
 static void listed(void *arg, const struct fs_res *res)
 {
     struct count *c = arg;
@@ -86,7 +127,7 @@ static void listed(void *arg, const struct fs_res *res)
         return;
     }
     if (res->err != GW_OK) {
-        end(c, res->err, res->text);
+        unreadable(c, res->err, res->text);
         return;
     }
     bool counts = !vfs_is_read_only(c->v, c->now->path);
@@ -94,6 +135,11 @@ static void listed(void *arg, const struct fs_res *res)
         const struct fs_entry *e = &res->entries[i];
         if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0)
             continue;
+        /* A folder may be listed whose entries may not be looked at (chmod 0400). */
+        if (e->attr.kind == FS_KIND_UNKNOWN && e->attr.set == 0) {
+            unreadable(c, GW_DENIED, NULL);
+            return;
+        }
         if (e->attr.kind == FS_KIND_DIR) {
             if (!add_folder(c, c->now->path, e->name)) {
                 end(c, GW_TOO_LARGE, "too many folders to count");
@@ -126,7 +172,7 @@ static void opened(void *arg, const struct fs_res *res)
         return;
     }
     if (res->err != GW_OK) {
-        end(c, res->err, res->text);
+        unreadable(c, res->err, res->text);
         return;
     }
     c->dir = res->dir;

@@ -9,6 +9,21 @@
 
 /* ---- counting ---- */
 
+/* For the client, who may be the one to mend it. */
+static const char *uncounted_text(enum gw_err err, const char *where, char text[FS_TEXT_MAX])
+{
+    static const char stem[] = "quota: what is stored could not be counted";
+    if (err == GW_DENIED && where != NULL)
+        snprintf(text, FS_TEXT_MAX,
+                 "%s: the folder %.100s%s must be readable (chmod 700), or be removed", stem, where,
+                 strlen(where) > 100 ? "..." : "");
+    else if (err == GW_TOO_LARGE)
+        snprintf(text, FS_TEXT_MAX, "%s: there are too many folders", stem);
+    else
+        snprintf(text, FS_TEXT_MAX, "%s just now: try again", stem);
+    return text;
+}
+
 static void counted(void *arg, enum gw_err err, const char *text, const struct count_sum *found)
 {
     struct quota *q = arg;
@@ -16,6 +31,10 @@ static void counted(void *arg, enum gw_err err, const char *text, const struct c
     q->count = NULL;
     if (found->links)
         usage_has_links(q->usage);
+    if (found->foreign > 0)
+        LOG_EVENT(LOG_LVL_WARN, q->log, "quota_not_counted", log_u64("folders", found->foreign),
+                  log_str("first", found->first_foreign),
+                  log_str("reason", "not ours, and not to be read"));
     if (err == GW_OK) {
         LOG_EVENT(LOG_LVL_INFO, q->log, "quota_counted", log_u64("bytes", (uint64_t)sum.bytes),
                   log_u64("files", (uint64_t)sum.files));
@@ -23,8 +42,9 @@ static void counted(void *arg, enum gw_err err, const char *text, const struct c
         return;
     }
     LOG_EVENT(LOG_LVL_ERROR, q->log, "quota_unknown", log_str("error", gw_err_name(err)),
-              log_str("reason", text));
-    usage_uncounted(q->usage);
+              log_str("path", found->where), log_str("reason", text));
+    char why[FS_TEXT_MAX];
+    usage_uncounted(q->usage, uncounted_text(err, found->where, why));
 }
 
 enum usage_state quota_know(struct quota *q)
@@ -134,7 +154,7 @@ static void quota_free(struct fs *fs)
     struct quota *q = of(fs);
     if (q->count != NULL) {
         op_cancel(&q->count);
-        usage_uncounted(q->usage); /* who waits counts */
+        usage_uncounted(q->usage, NULL); /* who waits counts */
     }
     usage_close(&q->usage);
     mem_free(q);

@@ -134,7 +134,10 @@ static void count_ended(void *arg)
     struct quota_call *c = arg;
     c->step = NULL;
     if (c->waited && !usage_is_known(c->q->usage)) {
-        quota_call_refuse(c, GW_UPSTREAM, "quota: what is stored could not be counted");
+        char why[FS_TEXT_MAX];
+        usage_why(c->q->usage, why, sizeof why);
+        quota_call_refuse(c, GW_UPSTREAM,
+                          why[0] == '\0' ? "quota: what is stored could not be counted" : why);
         return;
     }
     c->waited = true;

@@ -1,6 +1,7 @@
 #include "gateway/vfs/usage.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "gateway/base/list.h"
@@ -11,6 +12,7 @@
 struct usage {
     struct list node;
     char *key;
+    char *why; /* it is not known */
     unsigned refs;
     bool known, counting;
     struct usage_sum sum;
@@ -103,6 +105,7 @@ void usage_close(struct usage **up)
     if (!last)
         return;
     mem_free(u->key);
+    mem_free(u->why);
     mem_free(u);
 }
 
@@ -133,9 +136,11 @@ static void tell(void *arg)
 }
 
 /* Every waiter lives on a loop that lives: its session takes it off the list before it goes. */
-static void end_count(struct usage *u, bool known, struct usage_sum sum)
+static void end_count(struct usage *u, bool known, struct usage_sum sum, const char *why)
 {
     enter();
+    mem_free(u->why);
+    u->why = mem_strdup(why);
     u->counting = false;
     u->known = known;
     u->sum = sum;
@@ -150,12 +155,19 @@ static void end_count(struct usage *u, bool known, struct usage_sum sum)
 
 void usage_counted(struct usage *u, struct usage_sum sum)
 {
-    end_count(u, true, sum);
+    end_count(u, true, sum, NULL);
 }
 
-void usage_uncounted(struct usage *u)
+void usage_uncounted(struct usage *u, const char *why)
 {
-    end_count(u, false, (struct usage_sum){0, 0});
+    end_count(u, false, (struct usage_sum){0, 0}, why);
+}
+
+void usage_why(struct usage *u, char *text, size_t size)
+{
+    enter();
+    snprintf(text, size, "%s", u->why == NULL ? "" : u->why);
+    leave();
 }
 
 static void wait_cancel(struct op *op)

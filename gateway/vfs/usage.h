@@ -33,7 +33,10 @@ enum usage_state { USAGE_KNOWN, USAGE_MINE, USAGE_OTHERS };
 enum usage_state usage_claim(struct usage *u);
 bool usage_is_known(struct usage *u);
 void usage_counted(struct usage *u, struct usage_sum sum);
-void usage_uncounted(struct usage *u); /* the count failed or was given up */
+/* The count failed or was given up; why: words for whom it is refused to (copied), or NULL. */
+void usage_uncounted(struct usage *u, const char *why);
+/* Of the last count, if it failed: copied to text, or "". */
+void usage_why(struct usage *u, char *text, size_t size);
 /* fn(arg) on l when the count that is under way has ended, well or not: usage_claim() again. */
 struct op *usage_wait(struct usage *u, struct loop *l, loop_fn *fn, void *arg);
 

@@ -1,11 +1,14 @@
 """A postern process of the test's own: configuration, keys and users in a folder, its log as events."""
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -15,6 +18,7 @@ POSTERN = BUILD / "postern"
 SANITIZED = "POSTERN_SANITIZE:STRING=\n" not in (
     (BUILD / "CMakeCache.txt").read_text() if (BUILD / "CMakeCache.txt").exists() else "POSTERN_SANITIZE:STRING=\n")
 PATIENCE = 60 if SANITIZED else 30  # seconds: a deadline for what should take far less
+NOBODY = 65534  # a user that owns nothing
 PASSWORD = "Pa55 w0rd:/?#[]@!$&'()*+,;="
 REPORTS = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|Assertion .* failed|LeakSanitizer")
 
@@ -204,3 +208,26 @@ class Gateway:
 
 def quoted(*words):
     return " ".join(shlex.quote(str(w)) for w in words)
+
+
+@contextlib.contextmanager
+def unprivileged(keys, **more):
+    """A gateway that runs as nobody, in a folder that belongs to nobody, and the folder that its backend shows; as root."""
+    folder = pathlib.Path(tempfile.mkdtemp())
+    files = folder / "files"
+    try:
+        own = Gateway(folder, keys, {"disk": {"type": "local", "root": str(files)}}, **more)
+        files.mkdir()
+        shutil.copy(POSTERN, folder / "postern")
+        shutil.copy(keys.host, folder / "host_key")
+        own.settings["ssh"]["host_keys"] = [{"file": str(folder / "host_key")}]
+        own.write_settings()
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, NOBODY, NOBODY)
+        own.start(binary=folder / "postern", user=NOBODY, group=NOBODY, extra_groups=[])
+        try:
+            yield own, files
+        finally:
+            own.stop()
+    finally:
+        shutil.rmtree(folder)

@@ -1,15 +1,12 @@
 """The command's words and exit codes (sysexits.h)."""
 import json
 import os
-import pathlib
-import shutil
 import socket
-import tempfile
 
 import pytest
 
 from clients import Paramiko
-from gateway import PASSWORD, POSTERN, Gateway, run
+from gateway import NOBODY, PASSWORD, POSTERN, run, unprivileged
 from raw import session
 
 OK, USAGE, UNAVAILABLE, CONFIG = 0, 64, 69, 78
@@ -182,21 +179,7 @@ def test_passwd(postern, keys, tmp_path):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="runs unprivileged anyway")
 def test_runs_unprivileged(keys):
-    """As nobody, in a folder that belongs to nobody, with nothing else to write to."""
-    nobody = 65534
-    folder = pathlib.Path(tempfile.mkdtemp())
-    try:
-        own = Gateway(folder, keys, {"disk": {"type": "local", "root": str(folder / "files")}})
-        (folder / "files").mkdir()
-        shutil.copy(POSTERN, folder / "postern")
-        shutil.copy(keys.host, folder / "host_key")
-        rewrite(own, lambda s: s["ssh"].update(host_keys=[{"file": str(folder / "host_key")}]))
-        for path in (folder, *folder.iterdir()):
-            os.chown(path, nobody, nobody)
-        own.start(binary=folder / "postern", user=nobody, group=nobody, extra_groups=[])
+    with unprivileged(keys) as (own, files):
         with session(own) as sftp:
             sftp.mkdir("/made")
-        own.stop()
-        assert (folder / "files" / "made").stat().st_uid == nobody
-    finally:
-        shutil.rmtree(folder)
+        assert (files / "made").stat().st_uid == NOBODY

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from clients import ClientError, Paramiko, Sftp
-from gateway import PASSWORD, POSTERN, run, wait_for
+from gateway import PASSWORD, POSTERN, run, unprivileged, wait_for
 
 
 def users(keys, **each):
@@ -151,6 +151,29 @@ def test_quota(store, postern, keys, tmp_path, request):
         write(two, "/d", b"d" * 10_000)
         assert store.read("d") == b"d" * 10_000
     assert len(gateway.events("quota_counted")) == 1
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to run the gateway as somebody else")
+@pytest.mark.parametrize("mode", [0o300, 0o400, 0o000], ids=oct)
+def test_quota_is_not_hidden_from(mode, keys, tmp_path):
+    """What the user made unreadable is not forgotten: nothing more is stored until it can be counted."""
+    with unprivileged(keys, users=users(keys, alice=limited(quota_bytes=100_000))) as (gateway, files):
+        (files / "lost+found").mkdir(mode=0o700)  # root's: nothing of the user's can be in it
+        with enter(gateway, "alice", tmp_path) as alice:
+            alice.sftp.mkdir("/mine")
+            write(alice, "/mine/big", b"x" * 60_000)
+            alice.sftp.chmod("/mine", mode)
+        gateway.wait_event("disconnect")
+        with enter(gateway, "alice", tmp_path) as alice:
+            with pytest.raises(OSError, match=r"the folder /mine must be readable \(chmod 700\)"):
+                write(alice, "/more", b"x" * 60_000)
+            assert gateway.wait_event("quota_unknown")["path"] == "/mine"
+            alice.sftp.chmod("/mine", 0o700)
+            with pytest.raises(OSError, match="quota: .* of 100000 bytes"):
+                write(alice, "/more", b"x" * 60_000)
+            write(alice, "/more", b"x" * 40_000)
+        left_out = gateway.events("quota_not_counted")
+        assert {(e["folders"], e["first"]) for e in left_out} == {(1, "/lost+found")}
 
 
 @STORES

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -434,6 +435,48 @@ static void test_copy(void **state)
     }
 }
 
+/* A folder that cannot be listed: uploads are refused in words that say which, but where it is
+ * somebody else's and nobody else may write there. */
+static void test_unreadable_folder(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        uint32_t uid_off, mode;
+        enum gw_err list;
+        const char *refused; /* NULL = counted without it */
+    } rows[] = {
+        {1, 0700, GW_DENIED, NULL},
+        {1, 0755, GW_DENIED, NULL},
+        {0, 0700, GW_DENIED, "the folder / must be readable"},
+        {1, 0730, GW_DENIED, "the folder / must be readable"},
+        {1, 0703, GW_DENIED, "the folder / must be readable"},
+        {1, 0700, GW_UPSTREAM, "could not be counted just now"},
+    };
+    put_raw(f, "/hidden", 90);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fs_attr attr = {.set = FS_ATTR_OWNER | FS_ATTR_MODE,
+                               .uid = geteuid() + rows[i].uid_off,
+                               .mode = rows[i].mode};
+        struct sync s = {.op = NULL};
+        assert_int_equal(sync_setstat(f->raw, "/", true, &attr), GW_OK);
+        begin_on(f, "faulty", (struct identity_limits){.quota_bytes = 100});
+        fail_fs_set(f->faulty.view, &(struct fail_fs_rule){.call = FAIL_FS_OPENDIR,
+                                                           .how = FAIL_FS_BEFORE,
+                                                           .err = rows[i].list});
+        s.op = fs_open(f->fs, "/new", FS_WRITE | FS_CREATE, NULL, sync_done, &s);
+        (void)sync_wait(f->loop, &s);
+        assert_int_equal(s.err, rows[i].refused == NULL ? GW_OK : GW_UPSTREAM);
+        if (s.err == GW_OK)
+            fs_abort(&s.file);
+        else
+            assert_non_null(strstr(s.text, rows[i].refused));
+        if (rows[i].refused == NULL)
+            assert_left(f, 100);
+        fs_free(&f->fs);
+        vfs_free(&f->v);
+    }
+}
+
 /* Sessions of one user count together, and once; those to come count anew when none is left. */
 static void test_usage_is_shared(void **state)
 {
@@ -481,7 +524,10 @@ static void test_usage_wait(void **state)
     struct op *one = usage_wait(u, f->loop, told, &first);
     struct op *two = usage_wait(u, f->loop, told, &second);
     op_cancel(&two);
-    usage_uncounted(u);
+    usage_uncounted(u, "why");
+    char why[8];
+    usage_why(u, why, sizeof why);
+    assert_string_equal(why, "why");
     two = usage_wait(u, f->loop, told, &second); /* nothing to wait for: told all the same */
     op_cancel(&two);                             /* on its way already */
     assert_true(sync_until(f->loop, is_told, &first));
@@ -555,6 +601,7 @@ int main(void)
         ROW(test_files),
         ROW(test_largest_file),
         ROW(test_copy),
+        ROW(test_unreadable_folder),
         ROW(test_usage_is_shared),
         ROW(test_usage_wait),
         ROW(test_ends_while_it_counts),
