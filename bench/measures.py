@@ -62,9 +62,7 @@ def local_files(lab):
     n = 1 if lab.quick else 3
     big = lab.store / "big"
     source = lab.home / "big"
-    with open(big, "wb") as f:
-        for _ in range(mib):
-            f.write(os.urandom(1 << 20))
+    random_file(big, mib)
     source.hardlink_to(big)
     ours, theirs = lab.postern_local(), lab.sshd()
     gib = mib / 1024
@@ -85,6 +83,20 @@ def local_files(lab):
             yield row(f"local {way}, {label}: MiB/s vs internal-sftp", mine[1], other[1], ratio[1])
     lab.stop(ours)
     lab.stop(theirs)
+
+
+def random_file(path, mib):
+    with open(path, "wb") as f:
+        for _ in range(mib):
+            f.write(os.urandom(1 << 20))
+
+
+def split_file(path, mib, n):
+    """Into PATH.0 and so on, for parallel_curl()."""
+    for i in range(n):
+        with open(path, "rb") as f, open(f"{path}.{i}", "wb") as to:
+            f.seek(i * (mib // n << 20))
+            to.write(f.read(mib // n << 20))
 
 
 def parallel_curl(s3, way, mib, source, streams=4):
@@ -120,13 +132,8 @@ def s3_files(lab):
     n = 1 if lab.quick else 3
     s3 = lab.radosgw()
     source = lab.home / "s3big"
-    with open(source, "wb") as f:
-        for _ in range(mib):
-            f.write(os.urandom(1 << 20))
-    for i in range(4):
-        with open(source, "rb") as f, open(f"{source}.{i}", "wb") as to:
-            f.seek(i * (mib // 4 << 20))
-            to.write(f.read(mib // 4 << 20))
+    random_file(source, mib)
+    split_file(source, mib, 4)
     ours, theirs = lab.postern_s3(s3.endpoint, s3.bucket), lab.rclone(s3.endpoint, s3.bucket)
     sftp(lab, ours, f"put {source} big\n")
     gib = mib / 1024

@@ -1,10 +1,9 @@
 """What is measured onto a WebDAV server: nginx, as the tests run it. Rows as in measures.py."""
-import os
 import subprocess
 import time
 
 import peers
-from measures import measured, pairs, row, sftp, upload_at_once
+from measures import measured, pairs, random_file, row, sftp, upload_at_once
 
 DAV_USER, DAV_PASSWORD = "dav", "secret"  # as tests/lab/webdav.sh has them
 
@@ -27,9 +26,7 @@ def webdav_files(lab):
     mib, n = (64, 1) if lab.quick else (1024, 3)
     endpoint = lab.webdav("nginx")
     source = lab.home / "davbig"
-    with open(source, "wb") as f:
-        for _ in range(mib):
-            f.write(os.urandom(1 << 20))
+    random_file(source, mib)
     ours = lab.postern({"dav": backend(endpoint)}, [{"path": "/", "backend": "dav"}])
     theirs = lab.rclone_webdav(endpoint, DAV_USER, DAV_PASSWORD)
     sftp(lab, ours, f"put {source} big\n")

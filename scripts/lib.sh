@@ -11,7 +11,8 @@ PACKAGES_quick="libcmocka-dev ccache python3 python3-pytest python3-jsonschema p
     apache2-bin nginx-light libnginx-mod-http-dav-ext media-types"
 PACKAGES_test="clang clang-format clang-tidy libclang-rt-dev nginx-light
     swift-proxy swift-account swift-container swift-object memcached slapd python3-ldap3"
-PACKAGES_bench="openssh-server openssh-client rclone nginx-light libnginx-mod-http-dav-ext procps python3 python3-asyncssh"
+PACKAGES_bench="openssh-server openssh-client rclone nginx-light libnginx-mod-http-dav-ext procps iproute2 python3
+    python3-asyncssh"
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
