@@ -87,8 +87,10 @@ static void answer_entries(struct request *r)
     }
     gw_buf_set_u32(b, count_at, count);
     gw_buf_end_len(b, mark);
+    /* A session may hold hundreds of folders that were not read to their end. */
     if (h->entries_pos >= h->entries.len) {
-        gw_buf_reset(&h->entries);
+        gw_buf_free(&h->entries);
+        gw_buf_init(&h->entries, BATCH_BYTES_MAX);
         h->entries_pos = 0;
     }
     request_end(r);

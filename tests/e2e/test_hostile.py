@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from raw import read_all, session, write_all
-from test_ssh_traps import INIT, logged_in, packet, receive_packet, sftp_channel
+from test_ssh_traps import INIT, grown_mib, logged_in, packet, receive_packet, sftp_channel
 
 
 class Peer:
@@ -66,6 +66,20 @@ def test_slow_transfers_are_not_idle(postern, keys, disk):
         write_all(sftp, "/copy", data)
     assert (disk / "copy").read_bytes() == data
     assert not [e for e in gateway.events("disconnect") if e["reason"] == "idle"]
+
+
+def test_folders_left_half_read(postern, disk):
+    """Each answer is sent whole: what it was made in does not stay with its handle."""
+    for n in range(300):
+        (disk / f"{n:04}{'n' * 240}").touch()
+    gateway = postern(local(disk))
+    with logged_in(gateway) as transport:
+        peer = Peer(transport)
+        handles = [peer.ask(11, b"/")[1][4:] for _ in range(256)]
+        before = gateway.memory_kib()
+        for handle in handles:
+            assert peer.ask(12, handle)[0] == 104
+        assert grown_mib(gateway, before) < 8
 
 
 @pytest.mark.parametrize("length", [0, 1 << 60], ids=["to the end", "more than is there"])
