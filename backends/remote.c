@@ -397,7 +397,11 @@ static bool on_body(void *arg, struct gw_span part)
 static size_t on_send(void *arg, uint8_t *to, size_t cap)
 {
     struct call *k = arg;
-    return k->req.send(k->arg, to, cap);
+    size_t n = k->req.send(k->arg, to, cap);
+    /* Nor must a writer that waits for its client. */
+    if (n == HTTP_SEND_PAUSE)
+        slot_give(k);
+    return n;
 }
 
 /* ---- building and sending ---- */

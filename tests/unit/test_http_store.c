@@ -414,6 +414,38 @@ static void test_wants_length(void **state)
     assert_int_equal(dav_stub_file(e->stub, "big", NULL), BIG_SIZE);
 }
 
+#define WRITERS 24
+
+/* What was staged of each is removed. */
+static bool cleaned_up(void *arg)
+{
+    return dav_stub_requests(arg, "DELETE") >= WRITERS - 1;
+}
+
+/* Clients that leave their uploads half-way hold up nobody: a server that is slow is asked little
+ * at once. */
+static void test_writers_that_pause(void **state)
+{
+    enum { BEGUN = 9 * 32768 }; /* more than one PUT with a length */
+    struct env *e = *state;
+    struct fs_file *files[WRITERS];
+    dav_stub_fail(e->stub, DAV_STUB_STATUS, NULL, 0, 1, 503, NULL);
+    assert_int_equal(stat_it(e), GW_NOT_FOUND);
+    for (size_t i = 0; i < WRITERS; i++) {
+        char path[16];
+        snprintf(path, sizeof path, "/w%zu", i);
+        assert_int_equal(sync_open(e->fs, path, FS_WRITE | FS_CREATE | FS_TRUNC, &files[i]), GW_OK);
+        for (size_t at = 0; at < BEGUN; at += 32768)
+            assert_int_equal(sync_write(files[i], at, e->big + at, 32768), GW_OK);
+    }
+    assert_int_equal(stat_it(e), GW_NOT_FOUND);
+    assert_int_equal(put_it(e), GW_OK);
+    assert_int_equal(sync_close(&files[WRITERS - 1]), GW_OK);
+    for (size_t i = 0; i < WRITERS - 1; i++)
+        fs_abort(&files[i]);
+    assert_true(sync_until(e->loop, cleaned_up, e->stub));
+}
+
 /* ---- listings ---- */
 
 #define LIST(body) "<D:multistatus xmlns:D=\"DAV:\">" body "</D:multistatus>"
@@ -675,6 +707,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_abort, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exclusive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wants_length, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_writers_that_pause, setup, teardown),
         cmocka_unit_test_setup_teardown(test_listings, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_entries, setup, teardown),
         cmocka_unit_test_setup_teardown(test_redirects, setup, teardown),
