@@ -41,7 +41,7 @@ typedef void remote_done_fn(void *arg, const struct remote_res *res);
 
 enum {
     REMOTE_NO_RETRY = 1u << 0,     /* once only */
-    REMOTE_ERROR_IN_200 = 1u << 1, /* a success may carry an error in its body */
+    REMOTE_ERROR_IN_200 = 1u << 1, /* a success (2xx) may be none: read() sees it as well */
     REMOTE_OWN = 1u << 2,          /* and upwards: the type's own, for its read() */
 };
 

@@ -328,6 +328,7 @@ static struct op *dav_put(struct web_access *a, const struct web_put *put, remot
                                    .rewind = put->rewind,
                                    .send_bytes = put->bytes,
                                    .fresh = put->rewind == NULL,
+                                   .flags = REMOTE_ERROR_IN_200,
                                    .log = put->log};
     return start(a, &req, put->path, false, done, arg);
 }

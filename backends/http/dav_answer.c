@@ -35,7 +35,7 @@ static void read_answer(void *store, const struct remote_question *q, const stru
     unsigned status = http_res_status(res);
     if (status == 207)
         read_multistatus(body, q, out);
-    else if (status / 100 != 2)
+    else if (status / 100 != 2 || status == 202)
         web_answer_read(store, q, res, out);
 }
 

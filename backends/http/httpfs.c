@@ -74,7 +74,7 @@ static void read_answer(void *store, const struct remote_question *q, const stru
                         struct gw_span body, struct remote_answer *out)
 {
     unsigned status = http_res_status(res);
-    if (status / 100 == 2)
+    if (status / 100 == 2 && status != 202)
         return;
     web_answer_read(store, q, res, out);
     if (status == 409)
@@ -250,6 +250,7 @@ static struct op *httpfs_put(struct web_access *a, const struct web_put *put, re
                                    .rewind = put->exclusive ? NULL : put->rewind,
                                    .send_bytes = put->bytes,
                                    .fresh = put->rewind == NULL || put->exclusive,
+                                   .flags = REMOTE_ERROR_IN_200,
                                    .log = put->log};
     return start(a, &req, &target, put->path, done, arg);
 }
@@ -289,7 +290,8 @@ static struct op *httpfs_move(struct web_access *a, const struct web_move *m, re
     httpfs_target(a->store, "rename", m->from, &target);
     gw_buf_put_text(&target, "?target=");
     percent_encode(gw_span_str(m->to), false, &target);
-    const struct remote_req req = {.method = "PATCH", .flags = REMOTE_NO_RETRY, .log = m->log};
+    const struct remote_req req = {
+        .method = "PATCH", .flags = REMOTE_NO_RETRY | REMOTE_ERROR_IN_200, .log = m->log};
     return start(a, &req, &target, m->from, done, arg);
 }
 

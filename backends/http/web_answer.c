@@ -88,11 +88,25 @@ static void read_redirect(const struct web_store *s, const struct remote_questio
     }
 }
 
+/* It may be done some time: whoever must know that it is looks. A name that goes later is gone. */
+static void read_accepted(const struct remote_question *q, struct remote_answer *out)
+{
+    if (strcmp(q->method, "DELETE") == 0)
+        return;
+    out->err = GW_UPSTREAM;
+    out->maybe_done = true;
+    snprintf(out->text, sizeof out->text, "the server has not done it yet (HTTP status 202)");
+}
+
 void web_answer_read(const struct web_store *s, const struct remote_question *q,
                      const struct http_res *res, struct remote_answer *out)
 {
     unsigned status = http_res_status(res);
     out->maybe_done = status >= 500 || http_res_repeated(res);
+    if (status == 202) {
+        read_accepted(q, out);
+        return;
+    }
     if (status == 301 || status == 302 || status == 307 || status == 308) {
         read_redirect(s, q, res, out);
         return;

@@ -5,8 +5,8 @@
 
 #include "backends/http/web.h"
 
-/* Of an answer that is no success. Redirects within the origin are to be followed; no credentials
- * go anywhere else. */
+/* Of an answer that is no success, and of 202. Redirects within the origin are to be followed; no
+ * credentials go anywhere else. */
 void web_answer_read(const struct web_store *s, const struct remote_question *q,
                      const struct http_res *res, struct remote_answer *out);
 /* Of a status inside an answer. */

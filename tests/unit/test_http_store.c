@@ -339,6 +339,9 @@ static void test_uploads(void **state)
         {write_small, DAV_STUB_STATUS, "PUT", 503, GW_OK},
         {write_big, DAV_STUB_HANG, "PUT", 0, GW_TIMEOUT},
         {write_small, DAV_STUB_STATUS, "MOVE", 412, GW_EXISTS},
+        {write_big, DAV_STUB_STATUS, "PUT", 202, GW_UPSTREAM}, /* looked for, and not there */
+        {write_small, DAV_STUB_STATUS, "PUT", 202, GW_UPSTREAM},
+        {write_small, DAV_STUB_STATUS, "MOVE", 202, GW_UPSTREAM},
         {write_small, DAV_STUB_REDIRECT, "PUT", 0, GW_UPSTREAM},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
