@@ -10,18 +10,15 @@
 
 #include <cmocka.h>
 #include <dirent.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "backends/local/local.h"
-#include "backends/memory.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/work.h"
 #include "tests/support/fail_fs.h"
+#include "tests/support/storekit.h"
 #include "tests/support/sync.h"
 
 #define UPLOAD (FS_WRITE | FS_CREATE | FS_TRUNC)
@@ -350,50 +347,28 @@ static void test_truncate(void **state)
     fail_fs_clear(f->fs);
 }
 
-static int make_fixture(void **state, const struct backend_kind *kind, const void *conf)
+static struct fixture *fixture_new(void)
 {
-    struct fixture *f = *state;
-    const struct opt_any any = {.kind = &kind->opt, .conf = (void *)(uintptr_t)conf};
+    struct fixture *f = mem_zalloc(sizeof *f);
     assert_int_equal(loop_new(&f->loop), GW_OK);
-    const struct backend_env env = {.loop = f->loop};
-    assert_int_equal(backend_new(&env, "store", &any, &f->store, NULL), GW_OK);
-    const struct backend_view whole = {.prefix = "some/where"};
-    struct fs *inner;
-    assert_int_equal(backend_view_new(f->store, &whole, &inner), GW_OK);
-    f->fs = fail_fs_new(inner);
-    return 0;
+    return f;
 }
 
 static int setup_memory(void **state)
 {
-    static const struct memory_conf conf = {.max_mb = 16};
-    *state = mem_zalloc(sizeof(struct fixture));
-    return make_fixture(state, &memory_kind, &conf);
-}
-
-static int setup_disk(void **state, bool atomic)
-{
-    struct fixture *f = mem_zalloc(sizeof *f);
-    static char bits[] = "022";
-    const char *tmp = getenv("TMPDIR");
-    snprintf(f->top, sizeof f->top, "%s/postern-cancel-XXXXXX", tmp == NULL ? "/tmp" : tmp);
-    assert_non_null(mkdtemp(f->top));
-    *state = f;
-    const struct local_conf conf = {.root = f->top, .umask = bits, .atomic_uploads = atomic};
-    return make_fixture(state, &local_kind, &conf);
+    struct fixture *f = *state = fixture_new();
+    f->store = storekit_memory(f->loop, "store", 16);
+    f->fs = fail_fs_new(storekit_view(f->store, "some/where"));
+    return 0;
 }
 
 static int setup_local(void **state)
 {
-    return setup_disk(state, true);
-}
-
-static int rm_one(const char *path, const struct stat *st, int type, struct FTW *w)
-{
-    (void)st;
-    (void)type;
-    (void)w;
-    return remove(path);
+    struct fixture *f = *state = fixture_new();
+    storekit_folder(f->top);
+    f->store = storekit_local(f->loop, f->top, true);
+    f->fs = fail_fs_new(storekit_view(f->store, "some/where"));
+    return 0;
 }
 
 static int teardown(void **state)
@@ -403,7 +378,7 @@ static int teardown(void **state)
     backend_unref(&f->store);
     loop_free(&f->loop);
     if (f->top[0] != '\0')
-        nftw(f->top, rm_one, 16, FTW_DEPTH | FTW_PHYS);
+        storekit_folder_remove(f->top);
     mem_free(f);
     return 0;
 }

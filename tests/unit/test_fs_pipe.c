@@ -6,12 +6,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <string.h>
 
 #include "backends/fs_pipe.h"
-#include "backends/memory.h"
 #include "gateway/base/mem.h"
 #include "tests/support/fail_fs.h"
+#include "tests/support/storekit.h"
 #include "tests/support/sync.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
@@ -32,16 +31,10 @@ static uint8_t pattern(size_t i)
 
 static int setup(void **state)
 {
-    static const struct memory_conf conf = {.max_mb = 16};
-    const struct opt_any any = {.kind = &memory_kind.opt, .conf = (void *)(uintptr_t)&conf};
-    const struct backend_view whole = {.prefix = ""};
     struct fixture *f = mem_zalloc(sizeof *f);
-    struct fs *inner;
     assert_int_equal(loop_new(&f->loop), GW_OK);
-    const struct backend_env env = {.loop = f->loop};
-    assert_int_equal(backend_new(&env, "store", &any, &f->store, NULL), GW_OK);
-    assert_int_equal(backend_view_new(f->store, &whole, &inner), GW_OK);
-    f->fs = fail_fs_new(inner);
+    f->store = storekit_memory(f->loop, "store", 16);
+    f->fs = fail_fs_new(storekit_view(f->store, ""));
     uint8_t *data = mem_alloc(SIZE);
     for (size_t i = 0; i < SIZE; i++)
         data[i] = pattern(i);

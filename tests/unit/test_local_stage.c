@@ -11,7 +11,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
@@ -22,6 +21,7 @@
 #include "backends/local/local_file.h"
 #include "backends/local/local_stage.h"
 #include "gateway/base/mem.h"
+#include "tests/support/storekit.h"
 #include "tests/support/sync.h"
 
 #define UPLOAD (FS_WRITE | FS_CREATE | FS_TRUNC)
@@ -34,17 +34,11 @@ struct fixture {
 };
 
 /* nameless false: as on a file system that has no O_TMPFILE. */
-static void open_store(struct loop *l, char *root, bool nameless, struct backend **b,
+static void open_store(struct loop *l, const char *root, bool nameless, struct backend **b,
                        struct fs **fs)
 {
-    static char bits[] = "022";
-    const struct local_conf conf = {.root = root, .umask = bits, .atomic_uploads = true};
-    const struct opt_any any = {.kind = &local_kind.opt, .conf = (void *)(uintptr_t)&conf};
-    const struct backend_env env = {.loop = l};
-    const struct backend_view whole = {.prefix = ""};
-    if (backend_new(&env, "disk", &any, b, NULL) != GW_OK ||
-        backend_view_new(*b, &whole, fs) != GW_OK)
-        abort();
+    *b = storekit_local(l, root, true);
+    *fs = storekit_view(*b, "");
     if (!nameless)
         ((struct local_fs *)*fs)->root->store->nameless = false;
 }
@@ -52,21 +46,11 @@ static void open_store(struct loop *l, char *root, bool nameless, struct backend
 static int setup(void **state)
 {
     struct fixture *f = mem_zalloc(sizeof *f);
-    const char *tmp = getenv("TMPDIR");
-    snprintf(f->top, sizeof f->top, "%s/postern-stage-XXXXXX", tmp == NULL ? "/tmp" : tmp);
-    assert_non_null(mkdtemp(f->top));
+    storekit_folder(f->top);
     assert_int_equal(loop_new(&f->loop), GW_OK);
     open_store(f->loop, f->top, true, &f->store, &f->fs);
     *state = f;
     return 0;
-}
-
-static int rm_one(const char *path, const struct stat *st, int type, struct FTW *w)
-{
-    (void)st;
-    (void)type;
-    (void)w;
-    return remove(path);
 }
 
 static int teardown(void **state)
@@ -75,7 +59,7 @@ static int teardown(void **state)
     fs_free(&f->fs);
     backend_unref(&f->store);
     loop_free(&f->loop);
-    nftw(f->top, rm_one, 16, FTW_DEPTH | FTW_PHYS);
+    storekit_folder_remove(f->top);
     mem_free(f);
     return 0;
 }

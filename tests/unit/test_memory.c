@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/memory.h"
 #include "gateway/base/mem.h"
+#include "tests/support/storekit.h"
 #include "tests/support/sync.h"
 
 #define UPLOAD (FS_WRITE | FS_CREATE | FS_TRUNC)
@@ -21,20 +21,7 @@ struct fixture {
 
 static struct backend *open_store(struct loop *l, const char *name)
 {
-    struct memory_conf conf = {.max_mb = 1};
-    const struct opt_any any = {.kind = &memory_kind.opt, .conf = &conf};
-    const struct backend_env env = {.loop = l};
-    struct backend *b = NULL;
-    assert_int_equal(backend_new(&env, name, &any, &b, NULL), GW_OK);
-    return b;
-}
-
-static struct fs *view(struct backend *b, const char *prefix)
-{
-    const struct backend_view args = {.prefix = prefix};
-    struct fs *fs = NULL;
-    assert_int_equal(backend_view_new(b, &args, &fs), GW_OK);
-    return fs;
+    return storekit_memory(l, name, 1);
 }
 
 static int setup(void **state)
@@ -42,7 +29,7 @@ static int setup(void **state)
     struct fixture *f = mem_zalloc(sizeof *f);
     assert_int_equal(loop_new(&f->loop), GW_OK);
     f->store = open_store(f->loop, "mem");
-    f->fs = view(f->store, "");
+    f->fs = storekit_view(f->store, "");
     *state = f;
     return 0;
 }
@@ -134,7 +121,7 @@ static void test_links(void **state)
 {
     struct fixture *f = *state;
     char text[FS_PATH_MAX];
-    struct fs *sub = view(f->store, "d");
+    struct fs *sub = storekit_view(f->store, "d");
     assert_int_equal(sync_put(sub, "/file", "one"), GW_OK);
     assert_int_equal(sync_put(f->fs, "/secret", "SECRET"), GW_OK);
     static const struct {
@@ -171,8 +158,8 @@ static void test_shared_by_name(void **state)
     assert_int_equal(loop_new(&l), GW_OK);
     struct backend *same = open_store(l, "mem");
     struct backend *other = open_store(l, "other");
-    struct fs *a = view(same, "");
-    struct fs *b = view(other, "");
+    struct fs *a = storekit_view(same, "");
+    struct fs *b = storekit_view(other, "");
     assert_int_equal(sync_put(f->fs, "/x", "1"), GW_OK);
     assert_int_equal(sync_get(a, "/x", text, sizeof text), GW_OK);
     assert_int_equal(sync_get(b, "/x", text, sizeof text), GW_NOT_FOUND);

@@ -7,11 +7,11 @@
 
 #include <cmocka.h>
 
-#include "backends/memory.h"
 #include "gateway/base/mem.h"
 #include "gateway/vfs/quota.h"
 #include "gateway/vfs/usage.h"
 #include "tests/support/fail_fs.h"
+#include "tests/support/storekit.h"
 #include "tests/support/sync.h"
 
 /* A store whose views fail on command. */
@@ -56,15 +56,11 @@ static struct backend *backend_named(void *arg, const char *name)
 static int setup(void **state)
 {
     struct fixture *f = mem_zalloc(sizeof *f);
-    struct memory_conf conf = {.max_mb = 16};
-    const struct opt_any any = {.kind = &memory_kind.opt, .conf = &conf};
-    const struct backend_view whole = {.prefix = ""};
     assert_int_equal(loop_new(&f->loop), GW_OK);
-    const struct backend_env env = {.loop = f->loop};
-    assert_int_equal(backend_new(&env, "m", &any, &f->store, NULL), GW_OK);
-    assert_int_equal(backend_view_new(f->store, &whole, &f->raw), GW_OK);
-    f->faulty =
-        (struct faulty){.base = {.type = &faulty_type, .env = env, .refs = 1}, .store = f->store};
+    f->store = storekit_memory(f->loop, "m", 16);
+    f->raw = storekit_view(f->store, "");
+    f->faulty = (struct faulty){.base = {.type = &faulty_type, .env.loop = f->loop, .refs = 1},
+                                .store = f->store};
     *state = f;
     return 0;
 }

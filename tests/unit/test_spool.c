@@ -7,16 +7,15 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/spool/spool.h"
 #include "gateway/base/mem.h"
+#include "tests/support/storekit.h"
 #include "tests/support/sync.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
@@ -36,26 +35,16 @@ static const char *at(const struct fixture *f, const char *name, char path[2 * P
 static int setup(void **state)
 {
     struct fixture *f = *state = mem_zalloc(sizeof *f);
-    const char *tmp = getenv("TMPDIR");
-    snprintf(f->top, sizeof f->top, "%s/postern-spool-XXXXXX", tmp == NULL ? "/tmp" : tmp);
-    assert_non_null(mkdtemp(f->top));
+    storekit_folder(f->top);
     assert_int_equal(loop_new(&f->loop), GW_OK);
     return 0;
-}
-
-static int rm_one(const char *path, const struct stat *st, int type, struct FTW *w)
-{
-    (void)st;
-    (void)type;
-    (void)w;
-    return remove(path);
 }
 
 static int teardown(void **state)
 {
     struct fixture *f = *state;
     loop_free(&f->loop);
-    nftw(f->top, rm_one, 16, FTW_DEPTH | FTW_PHYS);
+    storekit_folder_remove(f->top);
     mem_free(f);
     return 0;
 }

@@ -11,18 +11,16 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backends/memory.h"
 #include "backends/spool/spool_fs.h"
 #include "gateway/base/mem.h"
 #include "tests/support/fail_fs.h"
+#include "tests/support/storekit.h"
 #include "tests/support/sync.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
@@ -43,19 +41,11 @@ struct fixture {
 
 static struct fixture *fixture_new(void)
 {
-    static const struct memory_conf conf = {.max_mb = 16};
-    const struct opt_any any = {.kind = &memory_kind.opt, .conf = (void *)(uintptr_t)&conf};
-    const struct backend_view whole = {.prefix = ""};
     struct fixture *f = mem_zalloc(sizeof *f);
-    const char *tmp = getenv("TMPDIR");
-    struct fs *view;
-    snprintf(f->top, sizeof f->top, "%s/postern-spool-XXXXXX", tmp == NULL ? "/tmp" : tmp);
-    assert_non_null(mkdtemp(f->top));
+    storekit_folder(f->top);
     assert_int_equal(loop_new(&f->loop), GW_OK);
-    const struct backend_env env = {.loop = f->loop};
-    assert_int_equal(backend_new(&env, "store", &any, &f->store, NULL), GW_OK);
-    assert_int_equal(backend_view_new(f->store, &whole, &view), GW_OK);
-    f->inner = fail_fs_new(view);
+    f->store = storekit_memory(f->loop, "store", 16);
+    f->inner = fail_fs_new(storekit_view(f->store, ""));
     return f;
 }
 
@@ -75,14 +65,6 @@ static int setup_without(void **state)
     return 0;
 }
 
-static int rm_one(const char *path, const struct stat *st, int type, struct FTW *w)
-{
-    (void)st;
-    (void)type;
-    (void)w;
-    return remove(path);
-}
-
 static int teardown(void **state)
 {
     struct fixture *f = *state;
@@ -91,7 +73,7 @@ static int teardown(void **state)
     backend_unref(&f->store);
     loop_free(&f->loop);
     assert_int_equal(f->space.used, 0);
-    nftw(f->top, rm_one, 16, FTW_DEPTH | FTW_PHYS);
+    storekit_folder_remove(f->top);
     mem_free(f);
     return 0;
 }

@@ -6,9 +6,9 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "backends/memory.h"
 #include "gateway/base/mem.h"
 #include "gateway/vfs/vfs.h"
+#include "tests/support/storekit.h"
 #include "tests/support/sync.h"
 
 enum { DISK, DROPS, NSTORES };
@@ -34,12 +34,8 @@ static int setup(void **state)
     struct fixture *f = mem_zalloc(sizeof *f);
     assert_int_equal(loop_new(&f->loop), GW_OK);
     for (size_t i = 0; i < NSTORES; i++) {
-        struct memory_conf conf = {.max_mb = 16};
-        const struct opt_any any = {.kind = &memory_kind.opt, .conf = &conf};
-        const struct backend_env env = {.loop = f->loop};
-        assert_int_equal(backend_new(&env, names[i], &any, &f->stores[i], NULL), GW_OK);
-        const struct backend_view whole = {.prefix = ""};
-        assert_int_equal(backend_view_new(f->stores[i], &whole, &f->raw[i]), GW_OK);
+        f->stores[i] = storekit_memory(f->loop, names[i], 16);
+        f->raw[i] = storekit_view(f->stores[i], "");
     }
     *state = f;
     return 0;
