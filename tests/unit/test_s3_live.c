@@ -15,20 +15,11 @@
 
 #include <cmocka.h>
 
-#include "backends/s3/s3_options.h"
 #include "gateway/base/mem.h"
+#include "tests/support/s3_lab.h"
 #include "tests/support/sync.h"
 
-struct live {
-    struct loop *loop;
-    struct budget *budget;
-    struct s3_conf conf;
-    struct backend *backend;
-    struct fs *fs; /* a view below a prefix of this run's own */
-    char prefix[64];
-};
-
-static struct s3_client *client_of(struct live *x)
+static struct s3_client *client_of(struct s3_lab *x)
 {
     return ((struct s3_store *)x->backend)->client;
 }
@@ -53,7 +44,7 @@ static bool many_over(void *arg)
     return ((struct many *)arg)->left == 0;
 }
 
-static void send_one(struct live *x, struct many *m, const char *method, const char *key,
+static void send_one(struct s3_lab *x, struct many *m, const char *method, const char *key,
                      const char *body)
 {
     struct gw_span *span = mem_zalloc(sizeof *span);
@@ -69,7 +60,7 @@ static void send_one(struct live *x, struct many *m, const char *method, const c
 }
 
 /* Object `name` below the run's prefix. */
-static void put(struct live *x, const char *name, const char *body)
+static void put(struct s3_lab *x, const char *name, const char *body)
 {
     struct many m = {0};
     char *key = mem_printf("%s/%s", x->prefix, name);
@@ -79,7 +70,7 @@ static void put(struct live *x, const char *name, const char *body)
     mem_free(key);
 }
 
-static bool exists(struct live *x, const char *name)
+static bool exists(struct s3_lab *x, const char *name)
 {
     struct many m = {0};
     char *key = mem_printf("%s/%s", x->prefix, name);
@@ -91,7 +82,7 @@ static bool exists(struct live *x, const char *name)
 }
 
 /* n objects: `name` and five digits. */
-static void put_many(struct live *x, unsigned n, const char *name)
+static void put_many(struct s3_lab *x, unsigned n, const char *name)
 {
     struct many m = {0};
     for (unsigned i = 0; i < n; i++) {
@@ -110,7 +101,7 @@ static bool sync_is_over(void *arg)
 }
 
 /* A server that copies one object after the other needs longer than sync_rename() waits. */
-static enum gw_err rename_slowly(struct live *x, const char *from, const char *to, uint32_t flags)
+static enum gw_err rename_slowly(struct s3_lab *x, const char *from, const char *to, uint32_t flags)
 {
     struct sync s = {0};
     s.op = fs_rename(x->fs, from, to, flags, sync_done, &s);
@@ -130,61 +121,11 @@ static unsigned objects(void)
 
 static int setup(void **state)
 {
-    const char *endpoint = getenv("POSTERN_TEST_S3_ENDPOINT");
-    *state = NULL;
-    if (endpoint == NULL)
-        return 0;
-    struct live *x = mem_zalloc(sizeof *x);
-    const char *bucket = getenv("POSTERN_TEST_S3_BUCKET");
-    const char *ca = getenv("POSTERN_TEST_S3_CA");
-    json_t *obj = json_pack("{ss ss sb s{ss ss}}", "bucket", bucket != NULL ? bucket : "unit",
-                            "endpoint", endpoint, "path_style", 1, "credentials", "access_key_id",
-                            getenv("POSTERN_TEST_S3_KEY"), "secret_access_key",
-                            getenv("POSTERN_TEST_S3_SECRET"));
-    if (ca != NULL)
-        json_object_set_new(obj, "tls", json_pack("{ss}", "ca_file", ca));
-    struct opt_reader reader = {0};
-    gw_buf_init(&reader.problems, 1u << 16);
-    options_read(&reader, s3_options, obj, "", &x->conf);
-    json_decref(obj);
-    if (reader.nproblems > 0)
-        print_error("%s", gw_buf_cstr(&reader.problems));
-    assert_int_equal(reader.nproblems, 0);
-    gw_buf_free(&reader.problems);
-
-    struct gw_errmsg msg;
-    assert_int_equal(loop_new(&x->loop), GW_OK);
-    x->budget = budget_new(64u << 20);
-    const struct backend_env env = {.loop = x->loop, .budget = x->budget};
-    const struct opt_any any = {.kind = &s3_kind.opt, .conf = &x->conf};
-    assert_int_equal(backend_new(&env, "live", &any, &x->backend, &msg), GW_OK);
-
-    struct many m = {0};
-    send_one(x, &m, "PUT", NULL, "");
-    assert_true(sync_until(x->loop, many_over, &m));
-    snprintf(x->prefix, sizeof x->prefix, "run-%ld-%llx", (long)getpid(),
-             (unsigned long long)uv_hrtime());
-    const struct backend_view view = {.prefix = x->prefix};
-    assert_int_equal(backend_view_new(x->backend, &view, &x->fs), GW_OK);
-    *state = x;
+    *state = s3_lab_real(64 * S3_LAB_MIB);
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct live *x = *state;
-    if (x == NULL)
-        return 0;
-    fs_free(&x->fs);
-    backend_unref(&x->backend);
-    loop_free(&x->loop);
-    budget_free(&x->budget);
-    options_free(s3_options, &x->conf);
-    mem_free(x);
-    return 0;
-}
-
-static struct live *live(void **state)
+static struct s3_lab *live(void **state)
 {
     if (*state == NULL)
         skip();
@@ -202,14 +143,14 @@ static struct live *live(void **state)
 
 static void test_probe(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     char text[FS_TEXT_MAX];
     assert_int_equal(sync_probe(x->backend, text), GW_OK);
 }
 
 static void test_root_of_nothing(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     struct fs_attr a;
     LIST(x, "/", "");
     assert_int_equal(sync_stat(x->fs, "/", true, &a), GW_OK);
@@ -223,7 +164,7 @@ static void test_root_of_nothing(void **state)
 
 static void test_folders(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     struct fs_attr a;
     assert_int_equal(sync_mkdir(x->fs, "/d"), GW_OK);
     assert_int_equal(sync_mkdir(x->fs, "/d"), GW_EXISTS);
@@ -251,7 +192,7 @@ static void test_folders(void **state)
 /* A folder that no marker made stays when its last file goes, and can be removed. */
 static void test_implicit_folder_stays(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     struct fs_attr a;
     put(x, "im/p/file", "x");
     LIST(x, "/im", "p/");
@@ -296,7 +237,7 @@ static const char *const odd_names[] = {
 
 static void test_odd_names(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     for (size_t i = 0; i < sizeof odd_names / sizeof odd_names[0]; i++) {
         char path[128];
         char other[128];
@@ -324,7 +265,7 @@ static void test_odd_names(void **state)
 
 static void test_long_names(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     size_t room = S3_KEY_MAX - strlen(x->prefix) - 1; /* of a key below the prefix */
     char path[S3_KEY_MAX + 16] = "/";
     struct fs_attr a;
@@ -342,7 +283,7 @@ static void test_long_names(void **state)
 /* What no path can name is not shown, not renamed away and not deleted with its folder. */
 static void test_hidden_names(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     put(x, "hid/seen", "x");
     put(x, "hid//double", "x");
     put(x, "hid/./dot", "x");
@@ -360,7 +301,7 @@ static void test_hidden_names(void **state)
 
 static void test_folder_wins(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     struct fs_attr a;
     put(x, "both/d", "file");
     put(x, "both/d/x", "x");
@@ -395,7 +336,7 @@ static bool count_over(void *arg)
 
 static void test_ten_thousand(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     put_many(x, objects(), "many/key-");
     struct sync s = {0};
     s.op = fs_opendir(x->fs, "/many", sync_done, &s);
@@ -414,7 +355,7 @@ static void test_ten_thousand(void **state)
 
 static void test_rename_file(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     struct fs_attr a;
     put(x, "ren/a", "first");
     put(x, "ren/b", "second!");
@@ -433,7 +374,7 @@ static void test_rename_file(void **state)
 
 static void test_rename_folder(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     unsigned n = objects() < 1500 ? objects() : 1500;
     char last[64];
     put_many(x, n, "tree/sub/");
@@ -454,7 +395,7 @@ static void test_rename_folder(void **state)
 /* In parts: the content, the times and the type are the source's, and no upload is left. */
 static void test_copy_in_parts(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     const size_t n = (11u << 20) + 17;
     char *data = mem_alloc(n + 1);
     for (size_t i = 0; i < n; i++)
@@ -484,7 +425,7 @@ static void test_copy_in_parts(void **state)
 /* copy-data: the copy is there after the close, and only then. */
 static void test_copy_data(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     struct fs_file *from;
     struct fs_file *to;
     struct fs_attr a;
@@ -509,7 +450,7 @@ static void test_copy_data(void **state)
 /* A rename that ended half-way goes on when it is asked for again. */
 static void test_rename_resumed(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     put_many(x, 5, "half/");
     put_many(x, 3, "whole/"); /* some copied, nothing deleted */
     assert_int_equal(sync_rename(x->fs, "/half", "/whole", 0), GW_OK);
@@ -533,7 +474,7 @@ static void test_rename_resumed(void **state)
 
 static void test_rename_too_many(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     uint32_t was = x->conf.rename_max_objects;
     put_many(x, 5, "limit/");
     x->conf.rename_max_objects = 4;
@@ -544,7 +485,7 @@ static void test_rename_too_many(void **state)
 
 static void test_setstat(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     struct fs_attr a;
     put(x, "set/file", "text");
     struct fs_attr want = {.set = FS_ATTR_MTIME | FS_ATTR_ATIME | FS_ATTR_MODE,
@@ -573,7 +514,7 @@ static void test_setstat(void **state)
 
 static void test_no_bucket(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     char *was = x->conf.bucket;
     char absent[] = "there-is-no-such-bucket";
     x->conf.bucket = absent;
@@ -597,7 +538,7 @@ static void test_no_bucket(void **state)
 
 static void test_wrong_secret(void **state)
 {
-    struct live *x = live(state);
+    struct s3_lab *x = live(state);
     char *was = x->conf.credentials.secret_access_key;
     char wrong[] = "wrong";
     x->conf.credentials.secret_access_key = wrong;
@@ -632,5 +573,5 @@ int main(void)
         cmocka_unit_test(test_rename_too_many), cmocka_unit_test(test_setstat),
         cmocka_unit_test(test_no_bucket),       cmocka_unit_test(test_wrong_secret),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, s3_lab_teardown);
 }

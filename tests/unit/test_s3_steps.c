@@ -12,126 +12,83 @@
 
 #include <cmocka.h>
 
-#include "backends/s3/s3_options.h"
 #include "gateway/base/mem.h"
-#include "tests/support/s3_stub.h"
+#include "tests/support/s3_lab.h"
 #include "tests/support/sync.h"
-
-#define MIB (1u << 20)
-
-struct env {
-    struct s3_stub *stub;
-    struct loop *loop;
-    struct budget *budget;
-    struct s3_conf conf;
-    struct backend *backend;
-    struct fs *fs;
-};
 
 static int setup(void **state)
 {
-    struct env *e = mem_zalloc(sizeof *e);
+    struct s3_lab *e = *state = mem_zalloc(sizeof *e);
     e->stub = s3_stub_start();
-    char *url = mem_printf("http://127.0.0.1:%u", s3_stub_port(e->stub));
-    json_t *obj = json_pack("{ss ss sb s{ss ss}}", "bucket", "unit", "endpoint", url, "path_style",
-                            1, "credentials", "access_key_id", "k", "secret_access_key", "s");
-    struct opt_reader reader = {0};
-    gw_buf_init(&reader.problems, 1u << 16);
-    options_read(&reader, s3_options, obj, "", &e->conf);
-    json_decref(obj);
-    mem_free(url);
-    assert_int_equal(reader.nproblems, 0);
-    gw_buf_free(&reader.problems);
-    e->conf.request_timeout_s = 2;
+    s3_lab_conf(e, e->stub);
     e->conf.max_retries = 2;
     e->conf.stat_cache_ms = 0;
-    assert_int_equal(loop_new(&e->loop), GW_OK);
-    e->budget = budget_new(64 * MIB);
-    const struct backend_env env = {.loop = e->loop, .budget = e->budget};
-    const struct opt_any any = {.kind = &s3_kind.opt, .conf = &e->conf};
-    struct gw_errmsg msg;
-    assert_int_equal(backend_new(&env, "steps", &any, &e->backend, &msg), GW_OK);
-    const struct backend_view view = {.prefix = "p"};
-    assert_int_equal(backend_view_new(e->backend, &view, &e->fs), GW_OK);
-    *state = e;
+    e->conf.part_mb = 8;
+    s3_lab_open(e, "p", NULL, 64 * S3_LAB_MIB);
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct env *e = *state;
-    fs_free(&e->fs);
-    backend_unref(&e->backend);
-    loop_free(&e->loop);
-    s3_stub_stop(&e->stub);
-    assert_int_equal(budget_used(e->budget), 0);
-    budget_free(&e->budget);
-    options_free(s3_options, &e->conf);
-    mem_free(e);
-    return 0;
-}
-
-static bool there(struct env *e, const char *key)
+static bool there(struct s3_lab *e, const char *key)
 {
     return s3_stub_object(e->stub, key, NULL) >= 0;
 }
 
 /* ---- cancelled ---- */
 
-static struct op *start_stat(struct env *e, struct sync *s)
+static struct op *start_stat(struct s3_lab *e, struct sync *s)
 {
     return fs_stat(e->fs, "/d/a", true, sync_done, s);
 }
 
-static struct op *start_opendir(struct env *e, struct sync *s)
+static struct op *start_opendir(struct s3_lab *e, struct sync *s)
 {
     return fs_opendir(e->fs, "/d", sync_done, s);
 }
 
-static struct op *start_opendir_of_file(struct env *e, struct sync *s)
+static struct op *start_opendir_of_file(struct s3_lab *e, struct sync *s)
 {
     return fs_opendir(e->fs, "/d/a", sync_done, s);
 }
 
-static struct op *start_mkdir(struct env *e, struct sync *s)
+static struct op *start_mkdir(struct s3_lab *e, struct sync *s)
 {
     return fs_mkdir(e->fs, "/new", NULL, sync_done, s);
 }
 
-static struct op *start_rmdir(struct env *e, struct sync *s)
+static struct op *start_rmdir(struct s3_lab *e, struct sync *s)
 {
     return fs_rmdir(e->fs, "/empty", sync_done, s);
 }
 
-static struct op *start_remove(struct env *e, struct sync *s)
+static struct op *start_remove(struct s3_lab *e, struct sync *s)
 {
     return fs_remove(e->fs, "/lone/file", sync_done, s);
 }
 
-static struct op *start_setstat(struct env *e, struct sync *s)
+static struct op *start_setstat(struct s3_lab *e, struct sync *s)
 {
     static const struct fs_attr a = {.set = FS_ATTR_MTIME, .mtime_s = 1234567890};
     return fs_setstat(e->fs, "/d/a", true, &a, sync_done, s);
 }
 
-static struct op *start_rename(struct env *e, struct sync *s)
+static struct op *start_rename(struct s3_lab *e, struct sync *s)
 {
     return fs_rename(e->fs, "/lone/file", "/d/moved", 0, sync_done, s);
 }
 
-static struct op *start_rename_parts(struct env *e, struct sync *s)
+static struct op *start_rename_parts(struct s3_lab *e, struct sync *s)
 {
     return fs_rename(e->fs, "/big", "/moved", 0, sync_done, s);
 }
 
-static struct op *start_rename_folder(struct env *e, struct sync *s)
+static struct op *start_rename_folder(struct s3_lab *e, struct sync *s)
 {
     return fs_rename(e->fs, "/d", "/e", 0, sync_done, s);
 }
 
 static const struct {
     const char *name;
-    struct op *(*start)(struct env *e, struct sync *s);
+    struct op *(*start)(struct s3_lab *e, struct sync *s);
 } cancels[] = {
     {"stat", start_stat},
     {"opendir", start_opendir},
@@ -145,9 +102,9 @@ static const struct {
     {"rename of a folder", start_rename_folder},
 };
 
-static void fill(struct env *e)
+static void fill(struct s3_lab *e)
 {
-    static uint8_t big[11 * MIB];
+    static uint8_t big[11 * S3_LAB_MIB];
     s3_stub_put(e->stub, "p/d/", "", 0);
     s3_stub_put(e->stub, "p/d/a", "aaa", 3);
     s3_stub_put(e->stub, "p/d/b", "bbb", 3);
@@ -158,7 +115,7 @@ static void fill(struct env *e)
         s3_stub_put(e->stub, "p/big", big, sizeof big);
 }
 
-static void assert_nothing_lost(struct env *e)
+static void assert_nothing_lost(struct s3_lab *e)
 {
     static const char *const either[][2] = {
         {"p/d/a", "p/e/a"}, {"p/d/b", "p/e/b"}, {"p/d/c", "p/e/c"}, {"p/big", "p/moved"}};
@@ -166,7 +123,7 @@ static void assert_nothing_lost(struct env *e)
         assert_true(there(e, either[i][0]) || there(e, either[i][1]));
 }
 
-static void clear(struct env *e)
+static void clear(struct s3_lab *e)
 {
     static const char *const paths[] = {"/e/a", "/e/b",     "/e/c",   "/e",
                                         "/new", "/d/moved", "/moved", NULL};
@@ -182,7 +139,7 @@ static bool no_uploads(void *arg)
 
 static void test_cancelled(void **state)
 {
-    struct env *e = *state;
+    struct s3_lab *e = *state;
     e->conf.copy_part_mb = 5;
     for (size_t i = 0; i < sizeof cancels / sizeof cancels[0]; i++) {
         bool finished = false;
@@ -220,7 +177,7 @@ static void test_cancelled(void **state)
 /* A read of a folder that is cancelled leaves the folder as it was. */
 static void test_readdir_cancelled(void **state)
 {
-    struct env *e = *state;
+    struct s3_lab *e = *state;
     fill(e);
     for (unsigned turns = 0; turns < 3; turns++) {
         struct sync s = {0};
@@ -247,7 +204,7 @@ static void test_readdir_cancelled(void **state)
 /* A first page may hold nothing and still have a successor. */
 static void test_empty_page(void **state)
 {
-    struct env *e = *state;
+    struct s3_lab *e = *state;
     char names[64];
     static const struct {
         unsigned pages; /* empty ones before the names */
@@ -270,7 +227,7 @@ static void test_empty_page(void **state)
 /* Tokens that come round again end a listing, of a folder and of a rename's source alike. */
 static void test_cycle(void **state)
 {
-    struct env *e = *state;
+    struct s3_lab *e = *state;
     char names[4096];
     const unsigned many = 60;
     fill(e);
@@ -289,7 +246,7 @@ static void test_cycle(void **state)
 static void test_half_read(void **state)
 {
     enum { MOST = 300 };
-    struct env *e = *state;
+    struct s3_lab *e = *state;
     struct fs_dir *open[MOST];
     struct sync s;
     size_t n = 0;
@@ -353,7 +310,7 @@ static const struct fault_row fault_rows[] = {
 
 static void test_rename_faults(void **state)
 {
-    struct env *e = *state;
+    struct s3_lab *e = *state;
     for (size_t i = 0; i < sizeof fault_rows / sizeof fault_rows[0]; i++) {
         const struct fault_row *r = &fault_rows[i];
         struct sync s = {0};
@@ -383,7 +340,7 @@ static void test_rename_faults(void **state)
 /* Not one fault of a look is taken for a missing file. */
 static void test_faults_are_not_absence(void **state)
 {
-    struct env *e = *state;
+    struct s3_lab *e = *state;
     static const struct {
         enum s3_stub_fault fault;
         const char *method, *part;
@@ -415,7 +372,7 @@ static void test_faults_are_not_absence(void **state)
 /* Who may read but not list still sees files. */
 static void test_no_right_to_list(void **state)
 {
-    struct env *e = *state;
+    struct s3_lab *e = *state;
     struct fs_attr a;
     fill(e);
     s3_stub_fail(e->stub, S3_STUB_DENIED, "GET", "list-type", 0, 99);
@@ -437,5 +394,5 @@ int main(void)
         cmocka_unit_test(test_faults_are_not_absence),
         cmocka_unit_test(test_no_right_to_list),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, s3_lab_teardown);
 }

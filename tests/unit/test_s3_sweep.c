@@ -1,0 +1,89 @@
+/* What a killed gateway leaves in the bucket, and whose it is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/support/mover.h"
+#include "tests/support/s3_lab.h"
+#include "tests/support/storekit.h"
+#include "tests/support/sync.h"
+
+/* In a process of its own: begins an upload and is killed in the middle of it. */
+static void be_killed(const struct s3_stub *stub, const char *state_dir)
+{
+    struct s3_lab e = {0};
+    struct fs_file *f;
+    struct mover up = {0};
+    s3_lab_conf(&e, stub);
+    s3_lab_open(&e, "p", state_dir, 64 * S3_LAB_MIB);
+    if (sync_open(e.fs, "/killed", MOVER_NEW, &f) == GW_OK)
+        (void)mover_run(&up, f, 4 * S3_LAB_MIB, 32768, 8);
+    for (int i = 0; i < 50; i++) { /* the journal is the pool's */
+        usleep(10000);
+        loop_poll(e.loop);
+    }
+    kill(getpid(), SIGKILL);
+}
+
+static bool three_uploads(void *arg)
+{
+    return s3_stub_uploads(((struct s3_lab *)arg)->stub) == 3;
+}
+
+static void test_sweep(void **state)
+{
+#ifdef __SANITIZE_THREAD__
+    skip(); /* it takes no threads after a fork */
+#endif
+    struct s3_lab *e = *state;
+    char dir[PATH_MAX], text[FS_TEXT_MAX];
+    storekit_folder(dir);
+    pid_t pid = fork();
+    if (pid == 0)
+        be_killed(e->stub, dir);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(s3_stub_uploads(e->stub), 1);
+
+    /* Another gateway's, in the same bucket: too young to be touched. */
+    const struct s3_param query[] = {{"uploads", NULL}};
+    const struct s3_req theirs = {.method = "POST", .key = "theirs", .query = query, .nquery = 1};
+    assert_int_equal(s3_lab_request(e, &theirs), GW_OK);
+
+    struct s3_lab next = {0};
+    s3_lab_conf(&next, e->stub);
+    s3_lab_open(&next, "p", dir, 64 * S3_LAB_MIB);
+    struct fs_file *f; /* this run's own */
+    struct mover up = {0};
+    assert_int_equal(sync_open(next.fs, "/running", MOVER_NEW, &f), GW_OK);
+    assert_int_equal(mover_run(&up, f, 4 * S3_LAB_MIB, 32768, 8), GW_OK);
+    next.stub = e->stub;
+    assert_true(sync_until(next.loop, three_uploads, &next));
+    assert_int_equal(sync_sweep(next.backend, text), GW_OK);
+    assert_int_equal(s3_stub_uploads(e->stub), 2);
+    assert_int_equal(sync_close(&f), GW_OK);
+    assert_int_equal(s3_stub_uploads(e->stub), 1);
+    s3_stub_age(e->stub, 25 * 3600);
+    assert_int_equal(sync_sweep(next.backend, text), GW_OK);
+    assert_int_equal(s3_stub_uploads(e->stub), 0);
+    assert_int_equal(s3_stub_object(e->stub, "p/killed", NULL), -1);
+    s3_lab_close(&next);
+    storekit_folder_remove(dir);
+}
+
+#define ROW(f) cmocka_unit_test_setup_teardown(f, s3_lab_setup, s3_lab_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(test_sweep),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
