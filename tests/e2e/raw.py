@@ -71,14 +71,12 @@ class Login:
 
     def __init__(self, transport):
         self.transport, self.got = transport, queue.Queue()
+        # paramiko 2 calls an entry with the handler and the message, paramiko 3 with the message only.
+        self._handler_table = {kind: lambda *given, kind=kind: self.got.put((kind, given[-1]))
+                               for kind in (6, 51, 52, 53, 60)}
         transport.auth_handler = self
         self.send(5, b"ssh-userauth")
         assert self.receive()[0] == self.SERVICE_ACCEPT
-
-    def _record(self, m, kind):
-        self.got.put((kind, m))
-
-    _handler_table = {kind: lambda self, m, kind=kind: self._record(m, kind) for kind in (6, 51, 52, 53, 60)}
 
     def is_authenticated(self):
         return False
