@@ -270,6 +270,7 @@ class Paramiko(Client):
             if self.password is not None and (rest is None or rest):
                 rest = self.transport.auth_password(self.user, self.password)
             if not self.transport.is_authenticated():
+                self.transport.close()
                 raise ClientError(f"partial success only; left: {rest}")
             self.sftp = paramiko.SFTPClient.from_transport(self.transport)
         except (paramiko.SSHException, EOFError, OSError) as problem:

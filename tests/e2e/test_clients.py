@@ -60,6 +60,7 @@ def test_no_login(name, user, password, key, postern, keys, tmp_path):
     with pytest.raises(ClientError):
         with kind(gateway, user, password, key and getattr(keys, key), tmp_path) as client:
             client.names("/")
+    gateway.wait_event("disconnect")
     assert not gateway.events("login")
 
 

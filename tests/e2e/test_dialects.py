@@ -120,6 +120,7 @@ def test_rclone_says_no_by_its_exit_code(word, times, banned, asking, tmp_path):
         with pytest.raises(paramiko.AuthenticationException):
             transport.auth_password("alice", word)
     assert len(asked.read_text().splitlines()) == times
+    gateway.wait_event("disconnect")
     assert [e["whom"] for e in gateway.events("ban")] == (["user"] if banned else [])
     with connected(gateway) as transport:
         if banned:

@@ -107,10 +107,12 @@ def test_steps(way, postern, keys, openssh):
     answers = {"assword": PASSWORD.replace("'", "'\\''")}
     done = openssh(gateway, keys.user, answers=answers)
     assert done.returncode == 0, done.stderr + gateway.log()
+    gateway.wait_event("disconnect")
     assert [e["method"] for e in gateway.events("login_step") + gateway.events("login")] == way
     assert openssh(gateway, keys.user, answers={"assword": "wrong"}).returncode == 255
     if KEY in way:
         assert openssh(gateway, keys.other, answers=answers).returncode == 255
+    gateway.wait_event("disconnect", count=3 if KEY in way else 2)
     assert len(gateway.events("login")) == 1
 
 
@@ -179,6 +181,7 @@ def test_questions_are_for_one_user(gateway):
         assert login.ask("alice") == [("Password: ", False)]
         assert login.password("bob", "wrong")[0] == Login.FAILURE
         assert login.answer(PASSWORD)[0] != Login.SUCCESS
+    gateway.wait_event("disconnect")
     assert gateway.events("login") == []
 
 
@@ -216,6 +219,7 @@ def test_answers_after_another_method(gateway):
         assert login.ask("bob") is not None
         assert login.password("bob", "wrong")[0] == Login.FAILURE
         assert login.answer(PASSWORD)[0] != Login.SUCCESS
+    gateway.wait_event("disconnect")
     assert gateway.events("login") == []
     with session(gateway) as sftp:
         assert sftp.listdir("/") == []
@@ -268,6 +272,7 @@ def test_second_factor_by_questions(asking, openssh):
     answers = {"Next": "2", "Code": "1", "Colour": "red", "assword": "pw"}
     done = openssh(asking, answers=answers, prefer=[WORD, TALK], user="eve")
     assert done.returncode == 0, done.stderr + asking.log()
+    asking.wait_event("disconnect")
     assert [e["method"] for e in asking.events("login_step") + asking.events("login")] == [WORD, TALK]
 
 
@@ -279,6 +284,7 @@ def test_other_answers_in_a_later_round(second, asking):
         assert login.prompts(login.answer(b"1", b"red")) == [("Next code: ", False)]
         assert login.answer(*second)[0] == Login.FAILURE
         assert login.answer(b"2")[0] != Login.SUCCESS  # the talk is over
+    asking.wait_event("disconnect")
     assert asking.events("login") == []
 
 
@@ -309,6 +315,7 @@ def test_questions_of_a_verifier_are_for_one_user(asking):
         assert login.ask("eve") is not None
         assert login.ask("adam") is None
         assert login.answer(b"1", b"red")[0] != Login.SUCCESS
+    asking.wait_event("disconnect")
     assert asking.events("login") == []
 
 
@@ -342,5 +349,6 @@ def test_a_fault_looks_like_a_refusal(postern, tmp_path):
             seen.add((kind, m.asbytes()))
             assert 0.9 < time.monotonic() - began < 3
     assert len(seen) == 1
+    gateway.wait_event("disconnect", count=3)
     reasons = [e["reason"] for e in gateway.events("login_failed")]
     assert reasons[:2] == ["wrong password", "unknown user"] and len(reasons) == 3

@@ -78,6 +78,7 @@ def test_client_keys_that_are_refused(options, reason, postern, keys):
     done = run([*sftp, "-i", keys.rsa, "alice@127.0.0.1"], input="pwd\n")
     assert done.returncode != 0 and "Permission denied" in done.stderr
     assert reason is None or gateway.wait_event("login_failed", reason=reason)
+    gateway.wait_event("disconnect")
     assert not gateway.events("login")
     assert run([*sftp, "-i", keys.user, "alice@127.0.0.1"], input="pwd\n").returncode == 0
 

@@ -186,6 +186,7 @@ def test_ignored_packets_are_no_failures(gateway):
             transport._send_message(message(MSG_IGNORE, b"x" * 32))
         transport.auth_publickey("alice", key_of(gateway.keys.user))
         assert transport.is_authenticated()
+    gateway.wait_event("disconnect")
     assert gateway.events("login_failed") == []
 
 
@@ -211,6 +212,7 @@ def test_user_may_not_change_between_steps(gateway):
         with pytest.raises(paramiko.SSHException):
             transport.auth_password("bob", PASSWORD)
         assert not transport.is_authenticated()
+    gateway.wait_event("disconnect")
     assert gateway.events("login") == []
 
 
