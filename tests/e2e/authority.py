@@ -129,7 +129,7 @@ class Certificates:
         self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def _build(self, subject, key, names, begin=-2, end=2):
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.timezone.utc)
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(
             key.public_key()).serial_number(x509.random_serial_number()).not_valid_before(
                 now + datetime.timedelta(days=begin)).not_valid_after(now + datetime.timedelta(days=end))
