@@ -19,8 +19,8 @@ def offers(gateway):
     """What the server's KEXINIT offers, as OpenSSH's client shows it."""
     done = run(["ssh", "-vv", *NO_KNOWN_HOSTS, "-F", "none", "-o", "BatchMode=yes", "-o", "LogLevel=DEBUG2", "-p",
                 gateway.port, "nobody@127.0.0.1"])
-    # OpenSSH 10 shows its own proposal behind the peer's, older ones before it.
-    said = done.stderr.split("peer server KEXINIT proposal")[1].split("local client KEXINIT proposal")[0]
+    # OpenSSH 10 shows its own proposal once more, later and without a headline.
+    said = done.stderr.split("peer server KEXINIT proposal")[1].split("debug2: reserved")[0]
     found = re.findall(r"debug2: (KEX algorithms|host key algorithms|\w+ stoc): (\S+)", said)
     return {name: value.split(",") for name, value in found}
 
