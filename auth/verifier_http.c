@@ -39,8 +39,9 @@ struct check {
     const struct auth_req *req; /* NULL = a probe */
     struct dialect_ask ask;
     struct dialect_verdict verdict;
-    struct op *call; /* the request */
-    struct op *turn; /* or an answer that needed none */
+    struct op *call;  /* the request */
+    struct op *turn;  /* or an answer that needed none */
+    unsigned nprobed; /* URLs that a probe has asked */
     auth_done_fn *done;
     void *arg;
 };
@@ -228,6 +229,39 @@ static struct op *verify(struct verifier *vp, const struct auth_req *req, auth_d
     return &c->op;
 }
 
+/* Whose servers are asked: what of each URL of the logins stands before a query or a variable. */
+static bool probe_url(const struct conf *conf, unsigned i, struct http_url *url)
+{
+    const struct dialect_conf *d = &conf->dialect;
+    const char *const texts[] = {d->request.url != NULL ? d->request.url : conf->url,
+                                 d->keyboard_interactive_url};
+    for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++) {
+        if (texts[k] == NULL || i-- > 0)
+            continue;
+        char *fixed = mem_strndup(texts[k], strcspn(texts[k], "?$"));
+        bool ok = http_url_parse(fixed, url, NULL) == GW_OK;
+        mem_free(fixed);
+        return ok;
+    }
+    return false;
+}
+
+static void probed(void *arg, const struct http_res *http);
+
+/* Any answer says that the server is there and that TLS holds. By OPTIONS and without a body, for
+ * it must not look like a login that failed. False: there is no further URL. */
+static bool probe_next(struct check *c)
+{
+    struct http_url url;
+    if (!probe_url(c->v->conf, c->nprobed, &url))
+        return false;
+    c->nprobed++;
+    c->ask.method = "OPTIONS";
+    start(c, &url, NULL, probed);
+    http_url_free(&url);
+    return true;
+}
+
 static void probed(void *arg, const struct http_res *http)
 {
     struct check *c = arg;
@@ -237,12 +271,11 @@ static void probed(void *arg, const struct http_res *http)
         return;
     unsigned status = http_res_status(http);
     snprintf(why, sizeof why, "HTTP status %u", status);
-    if (is_down(status)) {
-        fault(c, true, why);
-        return;
-    }
     struct auth_res res = {.verdict = AUTH_ACCEPT};
-    finish(c, &res);
+    if (is_down(status))
+        fault(c, true, why);
+    else if (!probe_next(c))
+        finish(c, &res);
 }
 
 static void probe_unasked(void *arg)
@@ -253,34 +286,11 @@ static void probe_unasked(void *arg)
     finish(c, &res);
 }
 
-/* Whose server is asked: what of the first URL that there is stands before a query or a variable.
- */
-static bool probe_url(const struct conf *conf, struct http_url *url)
-{
-    const char *text = conf->url != NULL ? conf->url : conf->dialect.keyboard_interactive_url;
-    if (text == NULL)
-        text = conf->dialect.request.url;
-    if (text == NULL)
-        return false;
-    char *fixed = mem_strndup(text, strcspn(text, "?$"));
-    bool ok = http_url_parse(fixed, url, NULL) == GW_OK;
-    mem_free(fixed);
-    return ok;
-}
-
-/* Any answer says that the server is there and that TLS holds. By OPTIONS and without a body, for
- * it must not look like a login that failed. */
 static struct op *probe(struct verifier *vp, auth_done_fn *done, void *arg)
 {
     struct check *c = check_new(vp, done, arg);
-    struct http_url url;
-    c->ask.method = "OPTIONS";
-    if (!probe_url(c->v->conf, &url)) {
+    if (!probe_next(c))
         c->turn = loop_defer(c->v->loop, probe_unasked, c);
-        return &c->op;
-    }
-    start(c, &url, NULL, probed);
-    http_url_free(&url);
     return &c->op;
 }
 

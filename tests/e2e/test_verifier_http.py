@@ -16,6 +16,8 @@ from gateway import PASSWORD, POSTERN, ROOT, SANITIZED, run
 from raw import Login, connected, session
 
 CONFIG, UNAVAILABLE = 78, 69
+SFTPGO = {"dialect": "sftpgo", "home_base": "/srv", "backend": "disk"}
+TEMPLATE = {"dialect": "template", "accept_when": {"status": 200}}
 
 
 @pytest.fixture
@@ -338,6 +340,24 @@ def test_probe_and_print(asking, authority, tmp_path):
     gateway.write_settings()
     done = run([POSTERN, "check", "--probe", "--config", gateway.config])
     assert done.returncode == UNAVAILABLE and "auth.verifiers[0]" in done.stderr
+
+
+@pytest.mark.parametrize("where,probes", [
+    (lambda alive, dead: dict(SFTPGO, url=alive, keyboard_interactive_url=alive), 2),
+    (lambda alive, dead: dict(SFTPGO, url=alive, keyboard_interactive_url=dead), None),
+    (lambda alive, dead: dict(SFTPGO, url=dead, keyboard_interactive_url=alive), None),
+    (lambda alive, dead: dict(TEMPLATE, url=dead, request={"url": alive + "?p=${password}"}), 1),
+    (lambda alive, dead: dict(TEMPLATE, url=alive, request={"url": dead + "?p=${password}"}), None)],
+    ids=["both hooks", "the second is dead", "the first is dead", "its own URL", "its own URL is dead"])
+def test_probe_asks_where_logins_ask(where, probes, asking, authority):
+    one = authority(lambda asked: ACCEPT)
+    gateway = asking("", start=False)
+    verifier = dict({"type": "http"}, **where(one.url, f"http://127.0.0.1:{dead_port()}/"))
+    gateway.settings["auth"]["verifiers"] = [verifier]
+    gateway.write_settings()
+    done = run([POSTERN, "check", "--probe", "--config", gateway.config])
+    assert done.returncode == (UNAVAILABLE if probes is None else 0), done.stderr
+    assert probes is None or [r["method"] for r in one.requests] == ["OPTIONS"] * probes
 
 
 def test_the_example_of_the_documentation(postern, authority, certificates, keys, tmp_path, disk, monkeypatch):
