@@ -342,12 +342,48 @@ def test_idle_session_ends(postern):
     gateway.wait_event("disconnect", reason="idle")
 
 
+def guess(transport):
+    for _ in range(10):
+        with contextlib.suppress(paramiko.AuthenticationException):
+            transport.auth_password("bob", "wrong", fallback=False)
+
+
+def rekey(transport):
+    transport.auth_publickey("alice", key_of(transport.gateway.keys.user))
+    for _ in range(100):
+        transport.renegotiate_keys()
+
+
+def enter_and_wait(transport):
+    transport.auth_publickey("alice", key_of(transport.gateway.keys.user))
+    wait_for(lambda: not transport.is_active(), "the end")
+
+
+@pytest.mark.parametrize("over,deed,reason", [
+    ({"timeouts": {"idle_s": 1}}, enter_and_wait, "idle"),
+    ({"timeouts": {"login_s": 1}}, lambda t: wait_for(lambda: not t.is_active(), "the end"), "login took too long"),
+    ({}, guess, "too many failed logins"), ({}, rekey, "too many key exchanges"),
+], ids=lambda v: v.replace(" ", "-") if isinstance(v, str) else "")
+def test_the_peer_is_told_why(over, deed, reason, postern, caplog):
+    """libssh drops what a DISCONNECT says where it does not know the socket to be writable."""
+    caplog.set_level("INFO", logger="paramiko.transport")
+    gateway = postern(MEMORY, **over)
+    with connected(gateway) as transport:
+        transport.gateway = gateway
+        with contextlib.suppress(paramiko.SSHException, EOFError):
+            deed(transport)
+        transport.join(PATIENCE)
+        assert f"Disconnect (code 11): {reason}" in caplog.text
+    gateway.wait_event("disconnect", reason=reason)
+
+
 def test_dead_peer_is_noticed(postern):
-    gateway = postern(MEMORY, ssh={"keepalive_interval_s": 1, "keepalive_count_max": 2})
+    """The call after one that sent a keepalive sends none: with one allowed miss, a living peer would be ended."""
+    gateway = postern(MEMORY, ssh={"keepalive_interval_s": 1, "keepalive_count_max": 1})
     proxy = Dribble(gateway.port, 65536)
     try:
         with session(gateway, port=proxy.port) as sftp:
-            time.sleep(4.5)  # longer than a dead one may be silent
+            time.sleep(5.5)  # longer than a dead one may be silent
             assert sftp.listdir("/") == [], "a peer that answers is kept"
             proxy.stopped.set()
             gateway.wait_event("disconnect", reason="no answer to keepalives")
