@@ -35,6 +35,7 @@ static void on_alarm(int sig)
 static void on_end(uv_signal_t *handle, int sig)
 {
     struct serving *sv = handle->data;
+    loop_turn_uncounted(server_loop(sv->server));
     if (sv->ending) {
         LOG_EVENT(LOG_LVL_WARN, NULL, "stop", log_str("reason", "second signal"));
         log_close();
@@ -54,6 +55,7 @@ static void on_hup(uv_signal_t *handle, int sig)
     struct settings *s = NULL;
     struct gw_errmsg msg = {""};
     (void)sig;
+    loop_turn_uncounted(server_loop(sv->server));
     log_reopen();
     if (cmd_load_settings(sv->config, &s) != EX_OK) {
         LOG_EVENT(LOG_LVL_ERROR, NULL, "reload_failed",

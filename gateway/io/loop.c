@@ -119,6 +119,11 @@ static void on_turned(uv_prepare_t *turned)
     l->waited_ns = uv_metrics_idle_time(&l->uv);
 }
 
+void loop_turn_uncounted(struct loop *l)
+{
+    l->turned_ns = 0;
+}
+
 bool loop_turn_is_long(struct loop *l)
 {
     return turn_us(l) >= LONG_TURN_US;

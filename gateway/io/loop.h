@@ -28,6 +28,9 @@ uint64_t loop_now_ms(struct loop *l); /* monotonic, as of this turn */
 
 /* How long others have had to wait at most for what one turn did, since loop_run(). Any thread. */
 uint64_t loop_longest_turn_us(struct loop *l);
+/* Not this turn: for what a signal starts. libuv forgets how long a poll that is interrupted had
+ * waited. */
+void loop_turn_uncounted(struct loop *l);
 /* This turn has worked for long enough: what can wait for the next one lets it go first. */
 bool loop_turn_is_long(struct loop *l);
 

@@ -1,8 +1,10 @@
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -207,6 +209,28 @@ static void test_longest_turn(void **state)
     assert_in_range(loop_longest_turn_us(loop), work_us, UINT64_MAX);
 }
 
+static void on_signal(uv_signal_t *handle, int sig)
+{
+    (void)sig;
+    loop_turn_uncounted(handle->data);
+    uv_close((uv_handle_t *)handle, NULL);
+    deadline_start(loop, 1, stops, loop);
+}
+
+/* Nor what it had waited for when a signal came. */
+static void test_signal_is_no_long_turn(void **state)
+{
+    (void)state;
+    uv_signal_t handle;
+    const struct itimerval soon = {.it_value = {.tv_usec = 500000}};
+    assert_int_equal(uv_signal_init(loop_uv(loop), &handle), 0);
+    handle.data = loop;
+    assert_int_equal(uv_signal_start(&handle, on_signal, SIGALRM), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    loop_run(loop);
+    assert_in_range(loop_longest_turn_us(loop), 0, 300000);
+}
+
 /* Works until the turn is long. */
 static void works(void *arg)
 {
@@ -277,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_defer_does_not_starve, setup, teardown),
         cmocka_unit_test_setup_teardown(test_post, setup, teardown),
         cmocka_unit_test_setup_teardown(test_longest_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_signal_is_no_long_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_posts_are_spread, setup, teardown),
         cmocka_unit_test_setup_teardown(test_free_runs_what_is_left, setup, teardown),
         cmocka_unit_test_setup_teardown(test_free_after_stop, setup, teardown),
