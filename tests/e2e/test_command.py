@@ -87,7 +87,7 @@ def test_check_broken_json_and_missing_file(idle, tmp_path):
     done = command(idle, "check")
     assert done.returncode == CONFIG and "1" in done.stdout + done.stderr
     done = run([POSTERN, "check", "--config", tmp_path / "none"])
-    assert done.returncode in (CONFIG, 66)
+    assert done.returncode == CONFIG and str(tmp_path / "none") in done.stderr
 
 
 def test_environment_in_strings(postern, tmp_path, keys):
@@ -112,7 +112,7 @@ def test_probe(postern, tmp_path):
     assert command(good, "check", "--probe").returncode == OK
     bad = postern({"disk": {"type": "local", "root": str(tmp_path / "none")}}, start=False)
     done = command(bad, "check", "--probe")
-    assert done.returncode in (UNAVAILABLE, CONFIG) and "disk" in done.stdout + done.stderr
+    assert done.returncode == CONFIG and "backends.disk: " in done.stderr, done.stderr
 
 
 def test_probe_s3(radosgw, postern):
@@ -154,7 +154,7 @@ def test_config_schema():
 @pytest.mark.parametrize("user,password,code", [("bob", PASSWORD, OK), ("bob", "wrong", 77), ("nobody", PASSWORD, 77)])
 def test_try(user, password, code, idle):
     done = command(idle, "try", "--user", user, "--password-stdin", input=password + "\n")
-    assert (done.returncode == OK) == (code == OK), done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     assert PASSWORD not in done.stdout + done.stderr
     if code == OK:
         assert '"/"' in done.stdout and "bob" in done.stdout
