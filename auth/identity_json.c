@@ -7,7 +7,9 @@
 #include "auth/cidr.h"
 #include "auth/template.h"
 #include "auth/verifier.h"
+#include "config/nearest.h"
 #include "config/wiped_json.h"
+#include "gateway/base/buf.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/rfc3339.h"
 
@@ -269,6 +271,23 @@ static enum gw_err read_root(struct rd *r, const json_t *v, struct identity *id)
     return get_path(r, s, false, &id->mounts[0].prefix);
 }
 
+static enum gw_err no_permission(struct rd *r, const char *word)
+{
+    struct nearest near = nearest_to(word);
+    struct gw_buf all;
+    gw_buf_init(&all, 256);
+    for (const struct identity_perm_word *w = identity_perm_words; w->word != NULL; w++) {
+        nearest_try(&near, w->word);
+        gw_buf_printf(&all, " %s", w->word);
+    }
+    enum gw_err err =
+        nearest_word(&near) != NULL
+            ? fail(r, "\"%.64s\" is no permission; did you mean \"%s\"?", word, nearest_word(&near))
+            : fail(r, "\"%.64s\" is no permission; there are:%s", word, gw_buf_cstr(&all));
+    gw_buf_free(&all);
+    return err;
+}
+
 static enum gw_err read_words(struct rd *r, const json_t *v, uint32_t *out)
 {
     char where[sizeof r->at];
@@ -289,7 +308,7 @@ static enum gw_err read_words(struct rd *r, const json_t *v, uint32_t *out)
                 known = true;
             }
         if (!known)
-            return fail(r, "\"%.64s\" is no permission", s);
+            return no_permission(r, s);
     }
     return GW_OK;
 }

@@ -105,6 +105,13 @@ static void probe_all(struct trial *t)
     mem_free(all);
 }
 
+/* msg begins with the path of what is wrong. Two of our checks may come upon the same. */
+static void note(struct trial *t, const struct gw_errmsg *msg)
+{
+    if (msg->text[0] == '\0' || strstr(gw_buf_cstr(&t->problems), msg->text) == NULL)
+        gw_buf_printf(&t->problems, "%s\n", msg->text);
+}
+
 static void check_users(struct trial *t)
 {
     struct identity *id = NULL;
@@ -113,7 +120,7 @@ static void check_users(struct trial *t)
     if (t->settings->users == NULL)
         return;
     if (identity_from_json("user", t->settings->users, NULL, 0, &id, &msg) != GW_OK) {
-        gw_buf_printf(&t->problems, "users: %s\n", msg.text);
+        gw_buf_printf(&t->problems, "users.%s\n", msg.text);
         return;
     }
     for (size_t i = 0; i < id->nmounts; i++) {
@@ -136,17 +143,19 @@ static void check_by_making(struct trial *t)
     struct backend_env env = {.loop = t->loop, .budget = t->budget, .state_dir = s->state_dir};
     const struct opt_any *confs = s->backends.v;
     if (host_keys_load(s, &keys, &msg) != GW_OK)
-        gw_buf_printf(&t->problems, "ssh.host_keys: %s\n", msg.text);
+        note(t, &msg);
     for (size_t i = 0; keys != NULL && i < host_keys_count(keys); i++)
         printf("ssh.host_keys[%zu]: %s\n", i, host_keys_fingerprint(keys, i));
     host_keys_free(&keys);
     if (s->state_dir != NULL && spool_check(s->state_dir, &msg) != GW_OK)
-        gw_buf_printf(&t->problems, "%s\n", msg.text);
+        note(t, &msg);
+    if (s->log.output == LOG_TO_FILE && log_check_file(s->log.path, &msg) != GW_OK)
+        note(t, &msg);
     for (size_t i = 0; i < s->backends.n; i++)
         if (backend_new(&env, s->backends.names[i], &confs[i], &t->backends[i], &msg) != GW_OK)
             gw_buf_printf(&t->problems, "backends.%s.%s\n", s->backends.names[i], msg.text);
     if (auth_new(t->loop, s, &t->auth, &msg) != GW_OK)
-        gw_buf_printf(&t->problems, "%s\n", msg.text);
+        note(t, &msg);
 }
 
 static struct backend *backend_named(void *arg, const char *name)
@@ -228,7 +237,7 @@ int cmd_check(int argc, char **argv)
         {"config", &config, NULL}, {"probe", NULL, &probe}, {NULL, NULL, NULL}};
     int code = cmdline_parse(argc, argv, opts, NULL);
     cmd_init_signals();
-    log_level_now = LOG_LVL_ERROR; /* the answer is what this word prints */
+    log_level_now = LOG_LVL_WARN; /* the answer is what this word prints, and what is passed over */
     if (code == EX_OK)
         code = cmd_config_path(config, &config);
     if (code != EX_OK)

@@ -146,6 +146,23 @@ static void *writer_main(void *unused)
     return NULL;
 }
 
+enum gw_err log_check_file(const char *path, struct gw_errmsg *msg)
+{
+    const char *slash = strrchr(path, '/');
+    int rc = access(path, W_OK);
+    if (rc != 0 && errno == ENOENT) {
+        char *folder = slash == NULL   ? mem_strdup(".")
+                       : slash == path ? mem_strdup("/")
+                                       : mem_strndup(path, (size_t)(slash - path));
+        rc = access(folder, W_OK | X_OK);
+        mem_free(folder);
+    }
+    if (rc == 0)
+        return GW_OK;
+    return gw_err_set(msg, GW_CONFIG, "log.path: cannot open %s for append: %s", path,
+                      strerrordesc_np(errno));
+}
+
 enum gw_err log_open(const struct log_conf *conf, struct gw_errmsg *msg)
 {
     int fd = STDERR_FILENO;

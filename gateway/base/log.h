@@ -48,6 +48,7 @@ struct log_conf {
 extern _Atomic(enum log_level) log_level_now;
 
 /* Errors: GW_IO with *msg when the file cannot be opened; what was in force stays. */
+enum gw_err log_check_file(const char *path, struct gw_errmsg *msg); /* could it? Makes nothing */
 enum gw_err log_open(const struct log_conf *conf, struct gw_errmsg *msg);
 void log_reopen(void);
 /* Writes what is queued and stops the thread; stderr serves again. Waits 3 s for a stuck reader. */

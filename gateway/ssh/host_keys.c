@@ -27,6 +27,7 @@ struct host_keys {
     pthread_mutex_t lock; /* guards bind: accepting copies keys out of it and sets its error */
     char *fingerprints[HOST_KEYS_MAX];
     size_t n;
+    bool is_offered; /* one of them */
     const char *compression;
     uint64_t rekey_bytes;
     uint32_t rekey_s;
@@ -245,15 +246,27 @@ static unsigned slot_of(ssh_key key)
     }
 }
 
-static enum gw_err add_key(struct host_keys *h, const struct settings_host_key *k, unsigned *slots,
-                           struct gw_errmsg *msg)
+/* Is an algorithm on offer that this key signs with? */
+static bool is_offered(const struct settings_ssh *ssh, ssh_key key)
+{
+    const struct opt_strs *names = &ssh->host_key_algorithms;
+    if (ssh_key_type(key) == SSH_KEYTYPE_RSA)
+        return algorithms_offered(ALGORITHM_HOST_KEY, names, "rsa-sha2-256") ||
+               algorithms_offered(ALGORITHM_HOST_KEY, names, "rsa-sha2-512") ||
+               algorithms_offered(ALGORITHM_HOST_KEY, names, "ssh-rsa");
+    return algorithms_offered(ALGORITHM_HOST_KEY, names, ssh_key_type_to_char(ssh_key_type(key)));
+}
+
+static enum gw_err add_key(struct host_keys *h, const struct settings_ssh *ssh, size_t i,
+                           unsigned *slots, struct gw_errmsg *msg)
 {
     ssh_key key = NULL;
     char *fingerprint = NULL;
-    enum gw_err err = import(k, &key, msg);
+    enum gw_err err = import((const struct settings_host_key *)ssh->host_keys.v + i, &key, msg);
     if (err != GW_OK)
         return err;
     unsigned slot = slot_of(key);
+    bool offered = is_offered(ssh, key);
     if (slot == 0) {
         err = gw_err_set(msg, GW_CONFIG, "a key of type %s cannot be a host key",
                          ssh_key_type_to_char(ssh_key_type(key)));
@@ -268,6 +281,7 @@ static enum gw_err add_key(struct host_keys *h, const struct settings_host_key *
     } else {
         key = NULL; /* the bind's now */
         *slots |= slot;
+        h->is_offered |= offered;
         h->fingerprints[h->n++] = fingerprint;
         fingerprint = NULL;
     }
@@ -336,15 +350,17 @@ enum gw_err host_keys_load(const struct settings *s, struct host_keys **out, str
 
     enum gw_err err = h->bind == NULL ? GW_NO_MEMORY : set_options(h, &s->ssh, msg);
     unsigned slots = 0;
-    const struct settings_host_key *keys = s->ssh.host_keys.v;
     if (err == GW_OK && s->ssh.host_keys.n == 0)
         err = gw_err_set(msg, GW_CONFIG, "ssh.host_keys: at least one is needed");
     for (size_t i = 0; err == GW_OK && i < s->ssh.host_keys.n; i++) {
         struct gw_errmsg why = {""};
-        err = add_key(h, &keys[i], &slots, &why);
+        err = add_key(h, &s->ssh, i, &slots, &why);
         if (err != GW_OK)
             gw_err_set(msg, err, "ssh.host_keys[%zu]: %s", i, why.text);
     }
+    if (err == GW_OK && !h->is_offered)
+        err = gw_err_set(msg, GW_CONFIG,
+                         "ssh.host_key_algorithms: none of them goes with one of ssh.host_keys");
     if (err != GW_OK) {
         host_keys_free(&h);
         return err;

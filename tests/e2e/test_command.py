@@ -1,6 +1,7 @@
 """The command's words and exit codes (sysexits.h)."""
 import json
 import os
+import re
 import socket
 
 import pytest
@@ -80,6 +81,38 @@ def test_check_bad(change, said, idle):
     done = command(idle, "check")
     assert done.returncode == CONFIG
     assert said in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("change,lines", [
+    (lambda s: s["log"].update(output="file", path="/nonexistent/log"),
+     ["log.path: cannot open /nonexistent/log for append: No such file or directory"]),
+    (lambda s: s["ssh"].update(host_key_algorithms=["rsa-sha2-512"]),
+     ["ssh.host_key_algorithms: none of them goes with one of ssh.host_keys"]),
+    (lambda s: s["ssh"]["host_keys"].append(s["ssh"]["host_keys"][0]),
+     ["ssh.host_keys[1]: a second key of type ssh-ed25519: one of each type is possible"]),
+    (lambda s: s["auth"]["verifiers"][0].update(path="/nonexistent/users"),
+     ["auth.verifiers[0].path: /nonexistent/users: No such file or directory"]),
+    (lambda s: s["users"].update(permissions={"/": ["lst"]}),
+     ['users.permissions["/"][0]: "lst" is no permission; did you mean "list"?']),
+    (lambda s: s["users"].update(permissions={"/": ["everything"]}),
+     ['users.permissions["/"][0]: "everything" is no permission; there are: * list download upload overwrite delete '
+      'delete_files delete_dirs rename rename_files rename_dirs create_dirs create_symlinks chmod chown chtimes copy']),
+], ids=["log path", "host key algorithms", "second key", "no user file", "slip", "no word"])
+def test_check_says_it_once(change, lines, idle):
+    """Each problem a line that begins with the path of what is to be mended."""
+    rewrite(idle, change)
+    done = command(idle, "check")
+    assert done.returncode == CONFIG
+    assert [line.strip() for line in done.stderr.splitlines()[1:]] == lines
+
+
+def test_check_names_what_is_passed_over(postern, keys):
+    """A key that no login will ever match is no reason not to start, but somebody waits for it."""
+    gateway = postern({"memory": {"type": "memory"}}, start=False,
+                      users=[{"user": "alice", "public_keys": [keys.public(keys.user), "ssh-ed25519 AAAA"]}])
+    done = command(gateway, "check")
+    assert done.returncode == OK
+    assert re.search(r" warn public_key_refused user=alice index=1 reason=", done.stderr), done.stderr
 
 
 def test_check_broken_json_and_missing_file(idle, tmp_path):

@@ -45,6 +45,8 @@ static char *make_pem(const char *type, enum form form)
     return copy;
 }
 
+static struct opt_strs algorithms; /* ssh.host_key_algorithms; none = the safe ones */
+
 static enum gw_err load(struct settings_host_key *keys, size_t n, struct host_keys **out,
                         struct gw_errmsg *msg)
 {
@@ -52,6 +54,7 @@ static enum gw_err load(struct settings_host_key *keys, size_t n, struct host_ke
     memset(&s, 0, sizeof s);
     s.ssh.host_keys = (struct opt_list){keys, n};
     s.ssh.rsa_min_bits = 2048;
+    s.ssh.host_key_algorithms = algorithms;
     return host_keys_load(&s, out, msg);
 }
 
@@ -115,6 +118,39 @@ static void one_of_each_type(void **state)
         mem_free(k[i].pem);
 }
 
+/* Without one no key exchange could end. */
+static void algorithms_and_keys_must_meet(void **state)
+{
+    (void)state;
+    static char ed[] = "ssh-ed25519", rsa[] = "rsa-sha2-512", p256[] = "ecdsa-sha2-nistp256",
+                p384[] = "ecdsa-sha2-nistp384";
+    static const struct {
+        const char *key;
+        char *names[2];
+        size_t n;
+        bool ok;
+    } meet[] = {
+        {"ED25519", {ed}, 1, true},      {"ED25519", {rsa}, 1, false},
+        {"ED25519", {rsa, ed}, 2, true}, {"RSA", {rsa}, 1, true},
+        {"RSA", {ed, p256}, 2, false},   {"EC", {p256}, 1, true},
+        {"EC", {p384, rsa}, 2, false},
+    };
+    for (size_t i = 0; i < sizeof meet / sizeof meet[0]; i++) {
+        struct settings_host_key k = {.pem = make_pem(meet[i].key, PKCS8)};
+        char *names[2] = {meet[i].names[0], meet[i].names[1]};
+        struct host_keys *h = NULL;
+        struct gw_errmsg msg = {""};
+        algorithms = (struct opt_strs){names, meet[i].n};
+        enum gw_err err = load(&k, 1, &h, &msg);
+        algorithms = (struct opt_strs){NULL, 0};
+        if (err != (meet[i].ok ? GW_OK : GW_CONFIG))
+            fail_msg("row %zu: %s", i, msg.text);
+        assert_true(meet[i].ok || strstr(msg.text, "ssh.host_key_algorithms: none") != NULL);
+        host_keys_free(&h);
+        mem_free(k.pem);
+    }
+}
+
 static void sources_that_are_none(void **state)
 {
     (void)state;
@@ -172,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_imported),
         cmocka_unit_test(one_of_each_type),
+        cmocka_unit_test(algorithms_and_keys_must_meet),
         cmocka_unit_test(sources_that_are_none),
         cmocka_unit_test(keygen_makes_what_it_reads),
     };
