@@ -2,7 +2,7 @@
 
 #include <malloc.h>
 #include <signal.h>
-#include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -49,15 +49,33 @@ static void on_end(uv_signal_t *handle, int sig)
     uv_unref((uv_handle_t *)handle);
 }
 
+/* NULL = it has mistakes, which are in the log now: who reads that does not see our stderr. */
+static struct settings *read_again(const char *config)
+{
+    struct settings *s = NULL;
+    struct gw_buf problems;
+    gw_buf_init(&problems, CMD_PROBLEMS_MAX);
+    if (cmd_read_settings(config, &s, &problems) != GW_OK) {
+        settings_unref(&s);
+        for (const char *line = gw_buf_cstr(&problems); *line != '\0';) {
+            size_t n = strcspn(line, "\n");
+            LOG_EVENT(LOG_LVL_ERROR, NULL, "reload_problem", log_bytes("problem", line, n));
+            line += n + (line[n] == '\n');
+        }
+    }
+    gw_buf_free(&problems);
+    return s;
+}
+
 static void on_hup(uv_signal_t *handle, int sig)
 {
     struct serving *sv = handle->data;
-    struct settings *s = NULL;
     struct gw_errmsg msg = {""};
     (void)sig;
     loop_turn_uncounted(server_loop(sv->server));
     log_reopen();
-    if (cmd_load_settings(sv->config, &s) != EX_OK) {
+    struct settings *s = read_again(sv->config);
+    if (s == NULL) {
         LOG_EVENT(LOG_LVL_ERROR, NULL, "reload_failed",
                   log_str("msg", "the old configuration stays; run postern check"));
         return;

@@ -227,6 +227,8 @@ def test_reload(postern):
         gateway.config.write_text('{"listen": [')
         reload("reload_failed", 1)
         assert all(banner() == b"second" for _ in range(4))
+        assert gateway.events("reload_problem")[0]["problem"].startswith(f"{gateway.config}:1:12: ")
+        assert gateway.events() == [json.loads(line) for line in gateway.lines]  # the log alone
         gateway.write_settings()
         reload("reload", 2)
         write_all(old, "/again", b"x")
