@@ -40,8 +40,7 @@ void s3_lab_conf(struct s3_lab *e, const struct s3_stub *stub)
     if (reader.nproblems > 0)
         die(gw_buf_cstr(&reader.problems));
     gw_buf_free(&reader.problems);
-    if (stub != NULL) { /* quick to give up, with parts that are less than a real server takes */
-        e->conf.request_timeout_s = 2;
+    if (stub != NULL) { /* with parts that are less than a real server takes */
         e->conf.max_retries = 3;
         e->conf.part_mb = 1;
     }

@@ -21,6 +21,7 @@ static int setup(void **state)
     struct s3_lab *e = *state = mem_zalloc(sizeof *e);
     e->stub = s3_stub_start();
     s3_lab_conf(e, e->stub);
+    e->conf.request_timeout_s = 2;
     e->conf.max_retries = 2;
     e->conf.stat_cache_ms = 0;
     e->conf.part_mb = 8;
