@@ -130,6 +130,46 @@ const struct dialect_ask *dialectkit_ask(struct dialectkit *k, const struct auth
     return &k->ask;
 }
 
+void dialectkit_unasked(struct dialectkit *k, const struct auth_req *req, enum auth_verdict verdict,
+                        const char *why)
+{
+    struct dialect_ask ask = {.part = 0};
+    struct dialect_verdict v;
+    assert_false(dialect_ask(k->d, req, &ask, &v));
+    assert_int_equal(v.verdict, verdict);
+    if (why != NULL && strstr(v.why.text, why) == NULL)
+        fail_msg("\"%s\" is not in \"%s\"", why, v.why.text);
+    dialect_verdict_free(&v);
+    dialect_ask_free(&ask);
+}
+
+json_t *dialectkit_body(const struct dialect_ask *ask)
+{
+    json_t *o = json_loadb((const char *)ask->body.data, ask->body.len, 0, NULL);
+    assert_non_null(o);
+    return o;
+}
+
+/* "name", then `sign`, then the value. */
+static const char *value_of(char *const *lines, size_t n, const char *name, const char *sign)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(lines[i], name, len) == 0 && strncmp(lines[i] + len, sign, strlen(sign)) == 0)
+            return lines[i] + len + strlen(sign);
+    return NULL;
+}
+
+const char *dialectkit_header(const struct dialect_ask *ask, const char *name)
+{
+    return value_of(ask->headers, ask->nheaders, name, ": ");
+}
+
+const char *dialectkit_env(const struct dialect_ask *ask, const char *name)
+{
+    return value_of(ask->env, ask->nenv, name, "=");
+}
+
 struct dialect_verdict dialectkit_answer(struct dialectkit *k, const struct auth_req *req,
                                          unsigned status, const char *body)
 {

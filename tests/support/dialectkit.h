@@ -27,6 +27,14 @@ struct auth_req dialectkit_answers(unsigned step, const char *const *answers, si
 
 /* Asks; the question stays in k->ask. Fails the test where nothing is sent. */
 const struct dialect_ask *dialectkit_ask(struct dialectkit *k, const struct auth_req *req);
+/* Nothing is asked, this is the verdict at once; `why` must stand in it (NULL = anything). */
+void dialectkit_unasked(struct dialectkit *k, const struct auth_req *req, enum auth_verdict verdict,
+                        const char *why);
+/* Of a question: its body, which must be JSON (json_decref); one of its headers, of its variables;
+ * NULL = it has none of that name. */
+json_t *dialectkit_body(const struct dialect_ask *ask);
+const char *dialectkit_header(const struct dialect_ask *ask, const char *name);
+const char *dialectkit_env(const struct dialect_ask *ask, const char *name);
 /* Answers the question that was asked last. Free the verdict. */
 struct dialect_verdict dialectkit_answer(struct dialectkit *k, const struct auth_req *req,
                                          unsigned status, const char *body);

@@ -35,15 +35,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static const char *header(const struct dialect_ask *ask, const char *name)
-{
-    size_t n = strlen(name);
-    for (size_t i = 0; i < ask->nheaders; i++)
-        if (strncmp(ask->headers[i], name, n) == 0 && ask->headers[i][n] == ':')
-            return ask->headers[i] + n + 2;
-    return NULL;
-}
-
 static void test_get(void **state)
 {
     (void)state;
@@ -89,14 +80,9 @@ static void test_refused_unasked(void **state)
         snprintf(config, sizeof config, "{\"dialect\": \"aws-transfer\", \"form\": \"%s\", %s}",
                  rows[i].form, MAPS);
         dialectkit_open(&k, DIALECT_HTTP, config, NULL);
-        struct dialect_ask ask = {.part = 0};
-        struct dialect_verdict v;
         struct auth_req req = dialectkit_password(rows[i].password);
         req.user = rows[i].user;
-        assert_false(dialect_ask(k.d, &req, &ask, &v));
-        assert_int_equal(v.verdict, AUTH_REJECT);
-        dialect_verdict_free(&v);
-        dialect_ask_free(&ask);
+        dialectkit_unasked(&k, &req, AUTH_REJECT, NULL);
         dialectkit_close(&k);
     }
 }
@@ -115,16 +101,16 @@ static void test_get_password(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct auth_req req = dialectkit_password(rows[i].password);
         const struct dialect_ask *ask = dialectkit_ask(&rest, &req);
-        assert_string_equal(header(ask, "PasswordBase64"), rows[i].base64);
+        assert_string_equal(dialectkit_header(ask, "PasswordBase64"), rows[i].base64);
         if (rows[i].plain == NULL)
-            assert_null(header(ask, "Password"));
+            assert_null(dialectkit_header(ask, "Password"));
         else
-            assert_string_equal(header(ask, "Password"), rows[i].plain);
+            assert_string_equal(dialectkit_header(ask, "Password"), rows[i].plain);
     }
     struct auth_req req = dialectkit_key(true);
     const struct dialect_ask *ask = dialectkit_ask(&rest, &req);
-    assert_null(header(ask, "Password"));
-    assert_null(header(ask, "PasswordBase64"));
+    assert_null(dialectkit_header(ask, "Password"));
+    assert_null(dialectkit_header(ask, "PasswordBase64"));
 }
 
 static void test_post(void **state)
@@ -137,7 +123,7 @@ static void test_post(void **state)
         NULL);
     struct auth_req req = dialectkit_password("p\"w");
     const struct dialect_ask *ask = dialectkit_ask(&k, &req);
-    json_t *o = json_loadb((const char *)ask->body.data, ask->body.len, 0, NULL);
+    json_t *o = dialectkit_body(ask);
     assert_string_equal(ask->method, "POST");
     assert_null(ask->url);
     assert_int_equal(json_object_size(o), 5);
@@ -149,7 +135,7 @@ static void test_post(void **state)
     json_decref(o);
     req = dialectkit_key(false);
     ask = dialectkit_ask(&k, &req);
-    o = json_loadb((const char *)ask->body.data, ask->body.len, 0, NULL);
+    o = dialectkit_body(ask);
     assert_string_equal(json_string_value(json_object_get(o, "password")), "");
     json_decref(o);
     dialectkit_close(&k);
@@ -299,12 +285,7 @@ static void test_no_keyboard_interactive(void **state)
 {
     (void)state;
     struct auth_req req = dialectkit_answers(1, NULL, 0, NULL);
-    struct dialect_ask ask = {.part = 0};
-    struct dialect_verdict v;
-    assert_false(dialect_ask(rest.d, &req, &ask, &v));
-    assert_int_equal(v.verdict, AUTH_NEXT);
-    dialect_verdict_free(&v);
-    dialect_ask_free(&ask);
+    dialectkit_unasked(&rest, &req, AUTH_NEXT, NULL);
 }
 
 int main(void)

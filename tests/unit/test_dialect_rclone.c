@@ -21,7 +21,7 @@ static void test_request(void **state)
     dialectkit_open(&k, DIALECT_PROGRAM, HOME, NULL);
     struct auth_req req = dialectkit_password("p\"\n");
     const struct dialect_ask *ask = dialectkit_ask(&k, &req);
-    json_t *o = json_loadb((const char *)ask->body.data, ask->body.len, 0, NULL);
+    json_t *o = dialectkit_body(ask);
     assert_int_equal(json_object_size(o), 3);
     assert_string_equal(json_string_value(json_object_get(o, "user")), "alice");
     assert_string_equal(json_string_value(json_object_get(o, "pass")), "p\"\n");
@@ -29,7 +29,7 @@ static void test_request(void **state)
     json_decref(o);
     req = dialectkit_key(false);
     ask = dialectkit_ask(&k, &req);
-    o = json_loadb((const char *)ask->body.data, ask->body.len, 0, NULL);
+    o = dialectkit_body(ask);
     assert_string_equal(json_string_value(json_object_get(o, "public_key")),
                         strchr(AUTHKIT_ED25519, ' ') + 1);
     assert_null(json_object_get(o, "pass"));

@@ -41,15 +41,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static const char *env_of(const struct dialect_ask *ask, const char *name)
-{
-    size_t n = strlen(name);
-    for (size_t i = 0; i < ask->nenv; i++)
-        if (strncmp(ask->env[i], name, n) == 0 && ask->env[i][n] == '=')
-            return ask->env[i] + n + 1;
-    return NULL;
-}
-
 static void test_request(void **state)
 {
     (void)state;
@@ -62,7 +53,7 @@ static void test_request(void **state)
     };
     for (size_t r = 0; r < 2; r++) {
         const struct dialect_ask *ask = dialectkit_ask(&hook, &reqs[r]);
-        json_t *o = json_loadb((const char *)ask->body.data, ask->body.len, 0, NULL);
+        json_t *o = dialectkit_body(ask);
         assert_string_equal(ask->method, "POST");
         assert_null(ask->url);
         assert_int_equal(ask->target, DIALECT_TARGET_MAIN);
@@ -82,12 +73,12 @@ static void test_request_program(void **state)
     req.user = "x;rm -rf $HOME";
     const struct dialect_ask *ask = dialectkit_ask(&k, &req);
     assert_int_equal(ask->body.len, 0);
-    assert_string_equal(env_of(ask, "SFTPGO_AUTHD_USERNAME"), req.user);
-    assert_string_equal(env_of(ask, "SFTPGO_AUTHD_IP"), "203.0.113.9");
-    assert_string_equal(env_of(ask, "SFTPGO_AUTHD_PROTOCOL"), "SSH");
-    assert_string_equal(env_of(ask, "SFTPGO_AUTHD_PASSWORD"), "a=b\nc");
-    assert_string_equal(env_of(ask, "SFTPGO_AUTHD_PUBLIC_KEY"), "");
-    assert_string_equal(env_of(ask, "SFTPGO_AUTHD_KEYBOARD_INTERACTIVE"), "");
+    assert_string_equal(dialectkit_env(ask, "SFTPGO_AUTHD_USERNAME"), req.user);
+    assert_string_equal(dialectkit_env(ask, "SFTPGO_AUTHD_IP"), "203.0.113.9");
+    assert_string_equal(dialectkit_env(ask, "SFTPGO_AUTHD_PROTOCOL"), "SSH");
+    assert_string_equal(dialectkit_env(ask, "SFTPGO_AUTHD_PASSWORD"), "a=b\nc");
+    assert_string_equal(dialectkit_env(ask, "SFTPGO_AUTHD_PUBLIC_KEY"), "");
+    assert_string_equal(dialectkit_env(ask, "SFTPGO_AUTHD_KEYBOARD_INTERACTIVE"), "");
     static const struct dialectkit_row rows[] = {
         {0, EXAMPLE "\n", AUTH_ACCEPT, NULL},
         {0, "{\"username\": \"\"}", AUTH_REJECT, "refuses"},
@@ -104,13 +95,8 @@ static void test_request_program(void **state)
 static void test_empty_password(void **state)
 {
     (void)state;
-    struct dialect_ask ask = {.part = 0};
-    struct dialect_verdict v;
     struct auth_req req = dialectkit_password("");
-    assert_false(dialect_ask(hook.d, &req, &ask, &v));
-    assert_int_equal(v.verdict, AUTH_REJECT);
-    dialect_verdict_free(&v);
-    dialect_ask_free(&ask);
+    dialectkit_unasked(&hook, &req, AUTH_REJECT, NULL);
 }
 
 static void test_answer(void **state)

@@ -19,13 +19,6 @@
     "{\"status\": 1, \"username\": \"alice\", \"home_dir\": \"/srv/a\", \"permissions\": {\"/\": " \
     "[\"*\"]}}"
 
-static json_t *body_of(const struct dialect_ask *ask)
-{
-    json_t *o = json_loadb((const char *)ask->body.data, ask->body.len, 0, NULL);
-    assert_non_null(o);
-    return o;
-}
-
 static const char *text_at(const json_t *o, const char *key, size_t i)
 {
     return json_string_value(json_array_get(json_object_get(o, key), i));
@@ -55,7 +48,7 @@ static void test_http(void **state_)
     dialectkit_open(&k, DIALECT_HTTP, CONFIG, NULL);
     struct auth_req req = dialectkit_answers(1, NULL, 0, NULL);
     const struct dialect_ask *ask = dialectkit_ask(&k, &req);
-    json_t *first = body_of(ask);
+    json_t *first = dialectkit_body(ask);
     assert_string_equal(ask->url, "http://127.0.0.1/kbd");
     assert_int_equal(json_object_size(first), 4);
     assert_int_equal(json_integer_value(json_object_get(first, "step")), 1);
@@ -75,7 +68,7 @@ static void test_http(void **state_)
     dialect_ask_free(&k.ask);
 
     req = dialectkit_answers(2, answers, 2, state);
-    json_t *second = body_of(dialectkit_ask(&k, &req));
+    json_t *second = dialectkit_body(dialectkit_ask(&k, &req));
     assert_true(
         json_equal(json_object_get(first, "request_id"), json_object_get(second, "request_id")));
     assert_string_equal(text_at(second, "answers", 1), "tw\"o");
@@ -86,7 +79,7 @@ static void test_http(void **state_)
 
     /* It has let the user in: the external auth hook says who that is. */
     ask = dialectkit_ask(&k, &req);
-    json_t *third = body_of(ask);
+    json_t *third = dialectkit_body(ask);
     assert_int_equal(ask->target, DIALECT_TARGET_MAIN);
     assert_null(ask->url);
     assert_string_equal(json_string_value(json_object_get(third, "keyboard_interactive")), "1");
@@ -113,7 +106,7 @@ static void test_check_password(void **state_)
     char *state = begin(&k, CHECK);
     struct auth_req req = dialectkit_answers(2, answers, 1, state);
     const struct dialect_ask *ask = dialectkit_ask(&k, &req);
-    json_t *o = body_of(ask);
+    json_t *o = dialectkit_body(ask);
     assert_int_equal(ask->target, DIALECT_TARGET_MAIN);
     assert_string_equal(json_string_value(json_object_get(o, "password")), "secret");
     assert_string_equal(json_string_value(json_object_get(o, "keyboard_interactive")), "");
@@ -123,7 +116,7 @@ static void test_check_password(void **state_)
     assert_null(v.id);
     dialect_verdict_free(&v);
     ask = dialectkit_ask(&k, &req);
-    o = body_of(ask);
+    o = dialectkit_body(ask);
     assert_int_equal(ask->target, DIALECT_TARGET_DIALOG);
     assert_string_equal(text_at(o, "answers", 0), "OK");
     json_decref(o);
@@ -162,11 +155,8 @@ static void test_program(void **state_)
     assert_true(gw_span_eq(gw_buf_span(&ask->body), "one\ntwo\n"));
     dialect_ask_free(&k.ask);
     /* More lines than answers would answer the next questions too. */
-    struct dialect_verdict v;
     req = dialectkit_answers(2, lines, 2, state);
-    assert_false(dialect_ask(k.d, &req, &k.ask, &v));
-    assert_int_equal(v.verdict, AUTH_REJECT);
-    dialect_verdict_free(&v);
+    dialectkit_unasked(&k, &req, AUTH_REJECT, NULL);
     mem_free_secret_str(&state);
     dialectkit_close(&k);
 }
@@ -228,12 +218,8 @@ static void test_step_refused(void **state_)
         {0, "{\"request_id\":\"0123456789abcdef0123456789abcdef\",\"check\":true}", AUTH_REJECT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct dialect_verdict v;
         struct auth_req req = dialectkit_answers(2, answers, rows[i].n, rows[i].state);
-        assert_false(dialect_ask(k.d, &req, &k.ask, &v));
-        assert_int_equal(v.verdict, rows[i].verdict);
-        dialect_verdict_free(&v);
-        dialect_ask_free(&k.ask);
+        dialectkit_unasked(&k, &req, rows[i].verdict, NULL);
     }
     mem_free_secret_str(&state);
     dialectkit_close(&k);
@@ -243,12 +229,9 @@ static void test_no_hook(void **state_)
 {
     (void)state_;
     struct dialectkit k;
-    struct dialect_verdict v;
     dialectkit_open(&k, DIALECT_HTTP, "{\"dialect\": \"sftpgo\"}", NULL);
     struct auth_req req = dialectkit_answers(1, NULL, 0, NULL);
-    assert_false(dialect_ask(k.d, &req, &k.ask, &v));
-    assert_int_equal(v.verdict, AUTH_NEXT);
-    dialect_verdict_free(&v);
+    dialectkit_unasked(&k, &req, AUTH_NEXT, NULL);
     dialectkit_close(&k);
 }
 

@@ -44,7 +44,7 @@ static struct auth_req first(void)
 
 static void check_body(const struct dialect_ask *ask, const char *want)
 {
-    json_t *got = json_loadb((const char *)ask->body.data, ask->body.len, 0, NULL);
+    json_t *got = dialectkit_body(ask);
     json_t *right = json_loads(want, 0, NULL);
     assert_non_null(right);
     if (!json_equal(got, right))
@@ -220,22 +220,14 @@ static void test_unasked(void **state)
         {three, 3, AUTH_FAULT, "3 answers"},
     };
     struct dialectkit k;
-    struct dialect_ask ask = {.part = 0};
-    struct dialect_verdict v;
     dialectkit_open(&k, DIALECT_HTTP, FULL, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct auth_req req = dialectkit_answers(2, rows[i].answers, rows[i].n, "t");
-        assert_false(dialect_ask(k.d, &req, &ask, &v));
-        assert_int_equal(v.verdict, rows[i].verdict);
-        assert_non_null(strstr(v.why.text, rows[i].why));
-        dialect_verdict_free(&v);
+        dialectkit_unasked(&k, &req, rows[i].verdict, rows[i].why);
     }
     /* A request with nothing of a password says nothing about one. */
     struct auth_req req = dialectkit_password("x");
-    assert_false(dialect_ask(k.d, &req, &ask, &v));
-    assert_int_equal(v.verdict, AUTH_NEXT);
-    dialect_verdict_free(&v);
-    dialect_ask_free(&ask);
+    dialectkit_unasked(&k, &req, AUTH_NEXT, NULL);
     dialectkit_close(&k);
 }
 
@@ -244,17 +236,13 @@ static void test_asked_by_the_settings(void **state)
 {
     (void)state;
     struct dialectkit k;
-    struct dialect_ask ask = {.part = 0};
     struct dialect_verdict v;
     struct auth_req req = first();
     dialectkit_open(&k, DIALECT_HTTP,
                     T "\"request\": {\"url\": \"http://x/?c=${answer_1}\"}, "
                       "\"accept_when\": {\"status\": 204}}",
                     NULL);
-    assert_false(dialect_ask(k.d, &req, &ask, &v));
-    assert_int_equal(v.verdict, AUTH_NEXT);
-    dialect_verdict_free(&v);
-    dialect_ask_free(&ask);
+    dialectkit_unasked(&k, &req, AUTH_NEXT, NULL);
     req = dialectkit_answers(1, full, 1, NULL);
     dialectkit_ask(&k, &req);
     v = dialectkit_answer(&k, &req, 204, "");
