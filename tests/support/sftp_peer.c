@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/memory.h"
 #include "gateway/base/mem.h"
 #include "gateway/sftp/wire.h"
+#include "tests/support/storekit.h"
 #include "tests/support/sync.h"
 
 #define BUFFER_MAX (64u * 1024u * 1024u)
@@ -49,18 +49,13 @@ static struct vfs *tree(struct sftp_peer *p, const struct identity *id)
 struct sftp_peer *sftp_peer_new(const struct sftp_peer_opts *opts)
 {
     static const struct sftp_peer_opts defaults;
-    struct memory_conf conf = {.max_mb = 64};
-    const struct opt_any memory = {.kind = &memory_kind.opt, .conf = &conf};
-    const struct backend_view all = {.prefix = ""};
     if (opts == NULL)
         opts = &defaults;
     struct sftp_peer *p = mem_zalloc(sizeof *p);
     if (loop_new(&p->loop) != GW_OK)
         die("no loop");
-    const struct backend_env env = {.loop = p->loop};
-    if (backend_new(&env, "store", &memory, &p->store, NULL) != GW_OK ||
-        backend_view_new(p->store, &all, &p->raw) != GW_OK)
-        die("no store");
+    p->store = storekit_memory(p->loop, "store", 64);
+    p->raw = storekit_view(p->store, "");
     p->mounted = opts->held == NULL ? backend_ref(p->store) : held_backend(opts->held, p->store);
     p->vfs = tree(p, opts->identity);
     const struct sftpd_env senv = {
@@ -105,6 +100,21 @@ void sftp_peer_hello(struct sftp_peer *p)
     sftp_peer_wait(p, &r);
     if (r.type != FXP_VERSION)
         die("no VERSION");
+}
+
+int sftp_peer_setup(void **state)
+{
+    struct sftp_peer *p = sftp_peer_new(NULL);
+    sftp_peer_hello(p);
+    *state = p;
+    return 0;
+}
+
+int sftp_peer_teardown(void **state)
+{
+    struct sftp_peer *p = *state;
+    sftp_peer_free(&p);
+    return 0;
 }
 
 void sftp_peer_put_raw(struct sftp_peer *p, struct gw_span bytes)
@@ -228,6 +238,18 @@ size_t sftp_peer_open(struct sftp_peer *p, const char *path, uint32_t pflags, ui
 {
     sftp_peer_put(p, FXP_OPEN, "suu", path, (uint64_t)pflags, UINT64_C(0));
     return take_handle(p, h);
+}
+
+size_t sftp_peer_open_big(struct sftp_peer *p, const char *path, size_t size, uint8_t h[256])
+{
+    struct fs_file *file;
+    uint8_t *data = mem_alloc(size);
+    memset(data, 'x', size);
+    if (sync_open(p->raw, path, FS_WRITE | FS_CREATE, &file) != GW_OK ||
+        sync_write(file, 0, data, size) != GW_OK || sync_close(&file) != GW_OK)
+        die("no large file");
+    mem_free(data);
+    return sftp_peer_open(p, path, 1, h);
 }
 
 size_t sftp_peer_opendir(struct sftp_peer *p, const char *path, uint8_t h[256])

@@ -44,6 +44,9 @@ struct sftp_reply {
 
 struct sftp_peer *sftp_peer_new(const struct sftp_peer_opts *opts); /* NULL = the defaults */
 void sftp_peer_free(struct sftp_peer **pp);
+/* A test's setup and teardown: *state is a peer with the defaults, behind its hello. */
+int sftp_peer_setup(void **state);
+int sftp_peer_teardown(void **state);
 /* INIT, and VERSION read. */
 void sftp_peer_hello(struct sftp_peer *p);
 /*
@@ -62,6 +65,8 @@ uint32_t sftp_peer_status(struct sftp_peer *p);
 
 /* Whole operations; each must succeed. Handles are copied to h (room for 256). */
 size_t sftp_peer_open(struct sftp_peer *p, const char *path, uint32_t pflags, uint8_t h[256]);
+/* A file of `size` bytes "x" in the store, open for reading. */
+size_t sftp_peer_open_big(struct sftp_peer *p, const char *path, size_t size, uint8_t h[256]);
 size_t sftp_peer_opendir(struct sftp_peer *p, const char *path, uint8_t h[256]);
 
 #endif

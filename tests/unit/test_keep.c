@@ -7,13 +7,7 @@
 #include <cmocka.h>
 
 #include "gateway/sftp/keep.h"
-#include "gateway/sftp/wire.h"
-#include "tests/support/sftp_peer.h"
-#include "tests/support/sync.h"
-
-#define Q(x) ((uint64_t)(x))
-#define H(h) gw_span_of((h), (h##_len))
-enum { READ = 1, WRITE = 2, CREAT = 8, TRUNC = 16 };
+#include "tests/support/sftp_words.h"
 
 static struct held held;
 

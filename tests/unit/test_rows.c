@@ -9,14 +9,8 @@
 #include <string.h>
 
 #include "gateway/sftp/rows.h"
-#include "gateway/sftp/status.h"
-#include "tests/support/sftp_peer.h"
-#include "tests/support/sync.h"
+#include "tests/support/sftp_words.h"
 
-#define Q(x)     ((uint64_t)(x))
-#define H(h)     gw_span_of((h), (h##_len))
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-enum { READ = 1, WRITE = 2, APPEND = 4, CREAT = 8, TRUNC = 16, EXCL = 32 };
 enum { ATTR_SIZE = 1, ATTR_UIDGID = 2, ATTR_MODE = 4, ATTR_TIMES = 8 };
 
 /* A client whose whole tree allows `root`, and /in `in`; /ro is a read-only mount. Holds the file

@@ -9,29 +9,7 @@
 #include <string.h>
 
 #include "gateway/base/mem.h"
-#include "gateway/sftp/status.h"
-#include "gateway/sftp/wire.h"
-#include "tests/support/sftp_peer.h"
-#include "tests/support/sync.h"
-
-#define Q(x) ((uint64_t)(x))
-#define H(h) gw_span_of((h), (h##_len))
-enum { READ = 1, WRITE = 2, APPEND = 4, CREAT = 8, TRUNC = 16, EXCL = 32 };
-
-static int setup(void **state)
-{
-    struct sftp_peer *p = sftp_peer_new(NULL);
-    sftp_peer_hello(p);
-    *state = p;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct sftp_peer *p = *state;
-    sftp_peer_free(&p);
-    return 0;
-}
+#include "tests/support/sftp_words.h"
 
 static void expect_text(struct sftp_peer *p, const char *path, const char *want)
 {
@@ -451,23 +429,25 @@ static void test_append_and_fsync(void **state)
     expect_text(p, "/a", "onetwo");
 }
 
+#define ROW(f) cmocka_unit_test_setup_teardown(f, sftp_peer_setup, sftp_peer_teardown)
+
 int main(void)
 {
     log_level_now = LOG_LVL_ERROR;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_version_announces),
-        cmocka_unit_test_setup_teardown(test_write_then_read, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_stat_of_what_is_written, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_open_and_lstat_pipelined, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_path_requests, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pipelined_paths_in_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_realpath_and_homes, setup, teardown),
+        ROW(test_write_then_read),
+        ROW(test_stat_of_what_is_written),
+        ROW(test_open_and_lstat_pipelined),
+        ROW(test_path_requests),
+        ROW(test_pipelined_paths_in_order),
+        ROW(test_realpath_and_homes),
         cmocka_unit_test(test_listing),
-        cmocka_unit_test_setup_teardown(test_setstat, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_links_and_space, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_session_extensions, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_copy_data, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_append_and_fsync, setup, teardown),
+        ROW(test_setstat),
+        ROW(test_links_and_space),
+        ROW(test_session_extensions),
+        ROW(test_copy_data),
+        ROW(test_append_and_fsync),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

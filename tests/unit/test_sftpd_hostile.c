@@ -9,30 +9,7 @@
 #include <string.h>
 
 #include "gateway/base/mem.h"
-#include "gateway/sftp/status.h"
-#include "gateway/sftp/wire.h"
-#include "tests/support/sftp_peer.h"
-#include "tests/support/sync.h"
-
-#define Q(x)     ((uint64_t)(x))
-#define H(h)     gw_span_of((h), (h##_len))
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-enum { READ = 1, WRITE = 2, APPEND = 4, CREAT = 8, TRUNC = 16, EXCL = 32 };
-
-static int setup(void **state)
-{
-    struct sftp_peer *p = sftp_peer_new(NULL);
-    sftp_peer_hello(p);
-    *state = p;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct sftp_peer *p = *state;
-    sftp_peer_free(&p);
-    return 0;
-}
+#include "tests/support/sftp_words.h"
 
 #define BYTES(...) .bytes = {__VA_ARGS__}, .len = sizeof((uint8_t[]){__VA_ARGS__})
 
@@ -264,14 +241,7 @@ static void test_read_ranges(void **state)
     struct sftp_peer *p = *state;
     enum { SIZE = 600 * 1024 };
     uint8_t h[256];
-    struct fs_file *file;
-    uint8_t *data = mem_alloc(SIZE);
-    memset(data, 'x', SIZE);
-    assert_int_equal(sync_open(p->raw, "/big", FS_WRITE | FS_CREATE, &file), GW_OK);
-    assert_int_equal(sync_write(file, 0, data, SIZE), GW_OK);
-    assert_int_equal(sync_close(&file), GW_OK);
-    mem_free(data);
-    size_t h_len = sftp_peer_open(p, "/big", READ, h);
+    size_t h_len = sftp_peer_open_big(p, "/big", SIZE, h);
     size_t n = read_len(p, H(h), 0, UINT32_MAX);
     assert_true(n > 0 && n <= WIRE_DATA_MAX);
     assert_int_equal(read_len(p, H(h), 0, 0), 0);
@@ -387,14 +357,7 @@ static void test_output_held_back(void **state)
     struct sftp_peer *p = *state;
     enum { SIZE = 64 * 1024, READS = 2000 };
     uint8_t h[256];
-    struct fs_file *file;
-    uint8_t *data = mem_alloc(SIZE);
-    memset(data, 'x', SIZE);
-    assert_int_equal(sync_open(p->raw, "/big", FS_WRITE | FS_CREATE, &file), GW_OK);
-    assert_int_equal(sync_write(file, 0, data, SIZE), GW_OK);
-    assert_int_equal(sync_close(&file), GW_OK);
-    mem_free(data);
-    size_t h_len = sftp_peer_open(p, "/big", READ, h);
+    size_t h_len = sftp_peer_open_big(p, "/big", SIZE, h);
     p->hold_output = true;
     for (int i = 0; i < READS; i++)
         sftp_peer_put(p, FXP_READ, "xqu", H(h), Q(0), Q(32768));
@@ -529,23 +492,25 @@ static void test_allocations_that_fail(void **state)
     }
 }
 
+#define ROW(f) cmocka_unit_test_setup_teardown(f, sftp_peer_setup, sftp_peer_teardown)
+
 int main(void)
 {
     log_level_now = LOG_LVL_ERROR;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_packets_that_end_the_session),
         cmocka_unit_test(test_eof),
-        cmocka_unit_test_setup_teardown(test_truncated_bodies, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_lengths_beyond_the_packet, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_handles, setup, teardown),
+        ROW(test_truncated_bodies),
+        ROW(test_lengths_beyond_the_packet),
+        ROW(test_handles),
         cmocka_unit_test(test_too_many_handles),
-        cmocka_unit_test_setup_teardown(test_read_ranges, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_write_ranges, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_names, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_symlinks_stay_inside, setup, teardown),
+        ROW(test_read_ranges),
+        ROW(test_write_ranges),
+        ROW(test_names),
+        ROW(test_symlinks_stay_inside),
         cmocka_unit_test(test_upload_cut_off),
-        cmocka_unit_test_setup_teardown(test_two_writers_last_close_wins, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_output_held_back, setup, teardown),
+        ROW(test_two_writers_last_close_wins),
+        ROW(test_output_held_back),
         cmocka_unit_test(test_fed_in_pieces),
         cmocka_unit_test(test_version_select),
         cmocka_unit_test(test_mutations),

@@ -11,16 +11,8 @@
 #include <time.h>
 
 #include "gateway/base/mem.h"
-#include "gateway/sftp/status.h"
-#include "gateway/sftp/wire.h"
 #include "tests/support/held.h"
-#include "tests/support/sftp_peer.h"
-#include "tests/support/sync.h"
-
-#define Q(x)     ((uint64_t)(x))
-#define H(h)     gw_span_of((h), (h##_len))
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-enum { READ = 1, WRITE = 2, APPEND = 4, CREAT = 8, TRUNC = 16, EXCL = 32 };
+#include "tests/support/sftp_words.h"
 
 static struct held held;
 
