@@ -163,10 +163,76 @@ enum gw_err quota_file_write_now(struct fs_file *file, uint64_t off, struct gw_s
     return fs_write_now(f->inner, off, data);
 }
 
+/* An append to a file that others may append to as well: how large it is by now says the store. */
+static bool asks_size(const struct file *f)
+{
+    return f->append && f->in_place && f->q->max_file > 0;
+}
+
+struct appending {
+    struct op op;
+    struct op *step;
+    struct file *file;
+    fs_done_fn *done;
+    void *arg;
+    size_t len;
+    uint8_t data[];
+};
+
+static void appending_cancel(struct op *op)
+{
+    struct appending *a = (struct appending *)op;
+    op_cancel(&a->step);
+    mem_free(a);
+}
+
+static const struct op_type appending_type = {"quota_append", appending_cancel};
+
+static void appended(void *arg, const struct fs_res *res)
+{
+    struct appending *a = arg;
+    a->step = NULL;
+    a->done(a->arg, res);
+    mem_free(a);
+}
+
+static void append_sized(void *arg, const struct fs_res *res)
+{
+    struct appending *a = arg;
+    struct file *f = a->file;
+    char text[FS_TEXT_MAX];
+    a->step = NULL;
+    struct fs_res mine = {.err = res->err, .text = res->text};
+    if (res->err == GW_OK) {
+        mine.err = quota_fits(f->q, res->attr->size + a->len);
+        if (mine.err == GW_OK)
+            mine.err = will_hold(f, 0, a->len);
+        mine.text = quota_text(f->q, mine.err, text);
+    }
+    if (mine.err == GW_OK)
+        a->step = fs_write(f->inner, 0, gw_span_of(a->data, a->len), appended, a);
+    else
+        appended(a, &mine);
+}
+
+static struct op *append_start(struct file *f, struct gw_span data, fs_done_fn *done, void *arg)
+{
+    struct appending *a = mem_try_alloc(sizeof *a + data.len);
+    if (a == NULL)
+        return refuse(f->q, GW_NO_MEMORY, done, arg);
+    *a = (struct appending){
+        .op.type = &appending_type, .file = f, .done = done, .arg = arg, .len = data.len};
+    memcpy(a->data, data.ptr, data.len);
+    a->step = fs_fstat(f->inner, append_sized, a);
+    return &a->op;
+}
+
 struct op *quota_file_write(struct fs_file *file, uint64_t off, struct gw_span data,
                             fs_done_fn *done, void *arg)
 {
     struct file *f = of(file);
+    if (asks_size(f) && data.len > 0)
+        return append_start(f, data, done, arg);
     enum gw_err err = will_hold(f, off, data.len);
     if (err != GW_OK)
         return refuse(f->q, err, done, arg);
@@ -254,27 +320,50 @@ static void copied(void *arg, const struct fs_res *res)
     mem_free(c);
 }
 
+static void copy_refused(struct copy *c, enum gw_err err, const char *text)
+{
+    char mine[FS_TEXT_MAX];
+    const char *words = quota_text(c->to->q, err, mine);
+    copied(c, &(struct fs_res){.err = err, .text = words != NULL ? words : text});
+}
+
+/* No more than was charged: the source may be growing. */
+static void copy_begin(struct copy *c)
+{
+    enum gw_err err = will_hold(c->to, c->to_off, c->len);
+    if (err != GW_OK || c->len == 0)
+        copy_refused(c, err, NULL);
+    else
+        c->step = fs_copy(c->from->inner, c->off, c->len, c->to->inner, c->to_off, copied, c);
+}
+
+static void copy_target_sized(void *arg, const struct fs_res *res)
+{
+    struct copy *c = arg;
+    c->step = NULL;
+    enum gw_err err = res->err;
+    if (err == GW_OK)
+        err = quota_fits(c->to->q, res->attr->size + c->len);
+    if (err != GW_OK)
+        copy_refused(c, err, res->text);
+    else
+        copy_begin(c);
+}
+
 static void copy_sized(void *arg, const struct fs_res *res)
 {
     struct copy *c = arg;
-    struct quota *q = c->to->q;
-    char text[FS_TEXT_MAX];
     c->step = NULL;
-    struct fs_res mine = {.err = res->err, .text = res->text};
-    uint64_t len = 0;
-    if (res->err == GW_OK) {
-        uint64_t left = res->attr->size > c->off ? res->attr->size - c->off : 0;
-        len = c->len == 0 || c->len > left ? left : c->len;
-        mine.err = will_hold(c->to, c->to_off, len);
-        mine.text = quota_text(q, mine.err, text);
-    }
-    /* No more than was charged: the source may be growing. */
-    if (mine.err == GW_OK && len > 0) {
-        c->step = fs_copy(c->from->inner, c->off, len, c->to->inner, c->to_off, copied, c);
+    if (res->err != GW_OK) {
+        copy_refused(c, res->err, res->text);
         return;
     }
-    c->done(c->arg, &mine);
-    mem_free(c);
+    uint64_t left = res->attr->size > c->off ? res->attr->size - c->off : 0;
+    c->len = c->len == 0 || c->len > left ? left : c->len;
+    if (asks_size(c->to))
+        c->step = fs_fstat(c->to->inner, copy_target_sized, c);
+    else
+        copy_begin(c);
 }
 
 struct op *quota_file_copy(struct fs_file *from, uint64_t off, uint64_t len, struct fs_file *to,

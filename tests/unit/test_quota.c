@@ -412,6 +412,56 @@ static void test_largest_file(void **state)
     assert_int_equal(attr.size, 50);
 }
 
+/* Each of several handles that append sees what the others have. */
+static void test_largest_file_by_appends(void **state)
+{
+    static const char ten[10] = "0123456789";
+    static const uint64_t quotas[] = {0, 1000};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof quotas / sizeof quotas[0]; i++) {
+        const struct identity_limits limits = {.max_file_bytes = 50, .quota_bytes = quotas[i]};
+        struct fs_file *a = NULL, *b = NULL, *from = NULL;
+        struct sync s = {.op = NULL};
+        struct fs_attr attr;
+        fs_free(&f->fs);
+        vfs_free(&f->v);
+        begin(f, limits);
+        assert_int_equal(put(f, "/a", 40), GW_OK);
+        assert_int_equal(sync_open(f->fs, "/a", FS_WRITE | FS_APPEND, &a), GW_OK);
+        assert_int_equal(sync_open(f->fs, "/a", FS_WRITE | FS_APPEND, &b), GW_OK);
+        assert_int_equal(sync_write(a, 0, ten, sizeof ten), GW_OK);
+        assert_int_equal(sync_write(b, 0, ten, sizeof ten), GW_TOO_LARGE);
+        assert_int_equal(sync_write(a, 0, ten, 1), GW_TOO_LARGE);
+        assert_int_equal(put(f, "/from", 1), GW_OK);
+        assert_int_equal(sync_open(f->fs, "/from", FS_READ, &from), GW_OK);
+        s.op = fs_copy(from, 0, 0, b, 0, sync_done, &s);
+        assert_int_equal(sync_wait(f->loop, &s), GW_TOO_LARGE);
+        assert_int_equal(sync_close(&from), GW_OK);
+        assert_int_equal(sync_close(&a), GW_OK);
+        assert_int_equal(sync_close(&b), GW_OK);
+        assert_int_equal(sync_stat(f->raw, "/a", true, &attr), GW_OK);
+        assert_int_equal(attr.size, 50);
+    }
+}
+
+/* The client leaves while its append waits for the file's size. */
+static void test_append_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    struct fs_file *a = NULL;
+    struct sync s = {.op = NULL};
+    begin(f, (struct identity_limits){.max_file_bytes = 50});
+    assert_int_equal(put(f, "/a", 40), GW_OK);
+    for (unsigned turns = 0; turns < 3; turns++) {
+        assert_int_equal(sync_open(f->fs, "/a", FS_WRITE | FS_APPEND, &a), GW_OK);
+        s.op = fs_write(a, 0, gw_span_of("x", 1), sync_done, &s);
+        for (unsigned i = 0; i < turns && s.op != NULL; i++)
+            loop_poll(f->loop);
+        op_cancel(&s.op);
+        fs_abort(&a);
+    }
+}
+
 static void test_copy(void **state)
 {
     struct fixture *f = *state;
@@ -596,6 +646,8 @@ int main(void)
         ROW(test_copy_of_what_grows),
         ROW(test_files),
         ROW(test_largest_file),
+        ROW(test_largest_file_by_appends),
+        ROW(test_append_cancelled),
         ROW(test_copy),
         ROW(test_unreadable_folder),
         ROW(test_usage_is_shared),
