@@ -1,11 +1,9 @@
 #include "auth/identity_words.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "auth/cidr.h"
-#include "auth/template.h"
+#include "auth/identity_rd.h"
 #include "auth/verifier.h"
 #include "config/nearest.h"
 #include "config/wiped_json.h"
@@ -13,7 +11,6 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/rfc3339.h"
 
-#define PATH_MAX_BYTES  4096u
 #define NAME_MAX_BYTES  255u
 #define LINE_MAX_BYTES  16384u /* an authorized_keys line; RSA of 16384 bits needs under 3 KiB */
 #define TEXT_MAX_BYTES  4096u
@@ -29,34 +26,6 @@ enum {
     MAX_RATE_KIB_S = 1u << 30,
 };
 
-/* Where the reading stands: `at` is the JSON path of the value in hand. */
-struct rd {
-    const char *user;
-    struct gw_errmsg *msg;
-    bool stores; /* mounts[].store may be there */
-    char at[256];
-};
-
-static enum gw_err fail(struct rd *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static enum gw_err fail(struct rd *r, const char *fmt, ...)
-{
-    char why[256];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(why, sizeof why, fmt, ap);
-    va_end(ap);
-    return gw_err_set(r->msg, GW_CONFIG, "%s: %s", r->at[0] == '\0' ? "identity" : r->at, why);
-}
-
-static void at(struct rd *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void at(struct rd *r, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(r->at, sizeof r->at, fmt, ap);
-    va_end(ap);
-}
-
 /* jansson's iterators take no const, though they change nothing. */
 static void *first(const json_t *v)
 {
@@ -68,171 +37,73 @@ static void *next(const json_t *v, void *it)
     return json_object_iter_next((json_t *)(uintptr_t)v, it);
 }
 
-/* *out is borrowed from v: 1..max bytes without a NUL. */
-static enum gw_err get_str(struct rd *r, const json_t *v, size_t max, const char **out)
-{
-    if (!json_is_string(v))
-        return fail(r, "must be a string");
-    size_t n = json_string_length(v);
-    *out = json_string_value(v);
-    if (n == 0 || n > max)
-        return fail(r, "must be a string of 1 to %zu bytes", max);
-    if (memchr(*out, 0, n) != NULL)
-        return fail(r, "must not hold a NUL");
-    return GW_OK;
-}
-
-static enum gw_err get_dup(struct rd *r, const json_t *v, size_t max, char **out)
+static enum gw_err read_home(struct identity_rd *r, const json_t *v, struct identity *id)
 {
     const char *s = NULL;
-    enum gw_err err = get_str(r, v, max, &s);
-    if (err == GW_OK)
-        *out = mem_strdup(s);
-    return err;
+    enum gw_err err = identity_rd_str(r, v, IDENTITY_RD_PATH_MAX, &s);
+    return err != GW_OK ? err : identity_rd_path(r, s, true, &id->home);
 }
 
-static enum gw_err get_bool(struct rd *r, const json_t *v, bool *out)
+static enum gw_err read_restrict(struct identity_rd *r, const json_t *v, struct identity *id)
 {
-    if (!json_is_boolean(v))
-        return fail(r, "must be true or false");
-    *out = json_is_true(v);
-    return GW_OK;
-}
-
-static enum gw_err get_uint(struct rd *r, const json_t *v, uint64_t max, uint64_t *out)
-{
-    if (!json_is_integer(v) || json_integer_value(v) < 0 || (uint64_t)json_integer_value(v) > max)
-        return fail(r, "must be a whole number from 0 to %llu", (unsigned long long)max);
-    *out = (uint64_t)json_integer_value(v);
-    return GW_OK;
-}
-
-/* The array at r->at as strings; each must pass `check` (NULL = any). */
-static enum gw_err get_strs(struct rd *r, const json_t *v, size_t most, size_t max,
-                            enum gw_err (*check)(struct rd *r, const char *s), char ***out,
-                            size_t *nout)
-{
-    char key[32];
-    snprintf(key, sizeof key, "%.31s", r->at);
-    if (!json_is_array(v) || json_array_size(v) > most)
-        return fail(r, "must be an array of at most %zu strings", most);
-    *out = mem_array(json_array_size(v), sizeof **out);
-    for (size_t i = 0; i < json_array_size(v); i++) {
-        const char *s = NULL;
-        at(r, "%s[%zu]", key, i);
-        enum gw_err err = get_str(r, json_array_get(v, i), max, &s);
-        if (err == GW_OK && check != NULL)
-            err = check(r, s);
-        if (err != GW_OK)
-            return err;
-        (*out)[(*nout)++] = mem_strdup(s);
-    }
-    return GW_OK;
-}
-
-/* Fills in ${user}, then makes `text` normal: components joined by one slash, with a leading one
- * when `absolute`. "." and ".." are refused: whoever wrote them meant something else. */
-static enum gw_err get_path(struct rd *r, const char *text, bool absolute, char **out)
-{
-    struct gw_buf full;
-    struct gw_buf norm;
-    enum gw_err err = GW_OK;
-    gw_buf_init(&full, PATH_MAX_BYTES);
-    gw_buf_init(&norm, PATH_MAX_BYTES);
-    if (template_expand(&full, text, r->user) == GW_CONFIG)
-        err = fail(r, "${user} is the only variable");
-    const char *p = gw_buf_cstr(&full);
-    if (err == GW_OK && full.failed == GW_OK && absolute != (*p == '/'))
-        err = fail(r, absolute ? "must begin with \"/\""
-                               : "is relative to the backend's root: no \"/\" in front");
-    while (err == GW_OK && *p != '\0') {
-        size_t n = strcspn(p, "/");
-        if ((n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
-            err = fail(r, "\".\" and \"..\" are not allowed");
-        if (n > 0) {
-            if (absolute || norm.len > 0)
-                gw_buf_put_u8(&norm, '/');
-            gw_buf_put(&norm, p, n);
-        }
-        p += n + (p[n] == '/');
-    }
-    if (absolute && norm.len == 0)
-        gw_buf_put_u8(&norm, '/');
-    const char *s = gw_buf_cstr(&norm);
-    if (err == GW_OK && (full.failed != GW_OK || norm.failed != GW_OK))
-        err = fail(r, "must be at most %u bytes", PATH_MAX_BYTES - 1);
-    if (err == GW_OK)
-        *out = mem_strdup(s);
-    gw_buf_free(&full);
-    gw_buf_free(&norm);
-    return err;
-}
-
-static enum gw_err read_home(struct rd *r, const json_t *v, struct identity *id)
-{
-    const char *s = NULL;
-    enum gw_err err = get_str(r, v, PATH_MAX_BYTES, &s);
-    return err != GW_OK ? err : get_path(r, s, true, &id->home);
-}
-
-static enum gw_err read_restrict(struct rd *r, const json_t *v, struct identity *id)
-{
-    return get_bool(r, v, &id->restrict_to_home);
+    return identity_rd_bool(r, v, &id->restrict_to_home);
 }
 
 /* What its keys mean only the stores know; here it becomes text, of which equal ones are equal. */
-static enum gw_err read_store(struct rd *r, const json_t *v, char **out)
+static enum gw_err read_store(struct identity_rd *r, const json_t *v, char **out)
 {
     if (!r->stores)
-        return fail(r, "a store in an answer is not allowed: set \"allow_stores\" of the verifier, "
-                       "or name a backend");
+        return identity_rd_fail(
+            r, "a store in an answer is not allowed: set \"allow_stores\" of the verifier, "
+               "or name a backend");
     if (!json_is_string(json_object_get(v, "type")))
-        return fail(r, "must be an object with a \"type\", like one of `backends`");
+        return identity_rd_fail(r, "must be an object with a \"type\", like one of `backends`");
     char *text = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
     size_t n = text == NULL ? 0 : strlen(text);
     enum gw_err err = GW_OK;
     if (n == 0 || n > STORE_MAX_BYTES)
-        err = fail(r, "must be at most %u bytes", STORE_MAX_BYTES);
+        err = identity_rd_fail(r, "must be at most %u bytes", STORE_MAX_BYTES);
     else
         *out = mem_strdup(text);
     wiped_json_free_text(&text);
     return err;
 }
 
-static enum gw_err read_mount(struct rd *r, size_t i, const json_t *v, struct identity_mount *m)
+static enum gw_err read_mount(struct identity_rd *r, size_t i, const json_t *v,
+                              struct identity_mount *m)
 {
     const char *s = NULL;
     enum gw_err err = GW_OK;
-    at(r, "mounts[%zu]", i);
+    identity_rd_at(r, "mounts[%zu]", i);
     if (!json_is_object(v))
-        return fail(r, "must be an object");
+        return identity_rd_fail(r, "must be an object");
     bool named = json_object_get(v, "backend") != NULL;
     if (json_object_get(v, "path") == NULL || named == (json_object_get(v, "store") != NULL))
-        return fail(r, "needs \"path\", and \"backend\" or \"store\"");
+        return identity_rd_fail(r, "needs \"path\", and \"backend\" or \"store\"");
     void *it = first(v);
     for (; it != NULL && err == GW_OK; it = next(v, it)) {
         const char *key = json_object_iter_key(it);
         const json_t *val = json_object_iter_value(it);
-        at(r, "mounts[%zu].%.64s", i, key);
+        identity_rd_at(r, "mounts[%zu].%.64s", i, key);
         if (strcmp(key, "read_only") == 0) {
-            err = get_bool(r, val, &m->read_only);
+            err = identity_rd_bool(r, val, &m->read_only);
         } else if (strcmp(key, "backend") == 0) {
-            err = get_dup(r, val, NAME_MAX_BYTES, &m->backend);
+            err = identity_rd_dup(r, val, NAME_MAX_BYTES, &m->backend);
         } else if (strcmp(key, "store") == 0) {
             err = read_store(r, val, &m->store);
         } else if (strcmp(key, "prefix") == 0) {
             if (!json_is_string(val) || json_string_length(val) != 0)
-                err = get_str(r, val, PATH_MAX_BYTES, &s);
+                err = identity_rd_str(r, val, IDENTITY_RD_PATH_MAX, &s);
             else
                 s = "";
             if (err == GW_OK)
-                err = get_path(r, s, false, &m->prefix);
+                err = identity_rd_path(r, s, false, &m->prefix);
         } else if (strcmp(key, "path") == 0) {
-            err = get_str(r, val, PATH_MAX_BYTES, &s);
+            err = identity_rd_str(r, val, IDENTITY_RD_PATH_MAX, &s);
             if (err == GW_OK)
-                err = get_path(r, s, true, &m->path);
+                err = identity_rd_path(r, s, true, &m->path);
         } else {
-            err = fail(r, "unknown key");
+            err = identity_rd_fail(r, "unknown key");
         }
     }
     if (err == GW_OK && m->prefix == NULL)
@@ -240,10 +111,10 @@ static enum gw_err read_mount(struct rd *r, size_t i, const json_t *v, struct id
     return err;
 }
 
-static enum gw_err read_mounts(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_mounts(struct identity_rd *r, const json_t *v, struct identity *id)
 {
     if (!json_is_array(v) || json_array_size(v) > MAX_MOUNTS)
-        return fail(r, "must be an array of at most %d mounts", MAX_MOUNTS);
+        return identity_rd_fail(r, "must be an array of at most %d mounts", MAX_MOUNTS);
     id->mounts = mem_array(json_array_size(v), sizeof *id->mounts);
     for (size_t i = 0; i < json_array_size(v); i++) {
         enum gw_err err = read_mount(r, i, json_array_get(v, i), &id->mounts[id->nmounts++]);
@@ -251,27 +122,27 @@ static enum gw_err read_mounts(struct rd *r, const json_t *v, struct identity *i
             return err;
         for (size_t j = 0; j < i; j++)
             if (strcmp(id->mounts[j].path, id->mounts[i].path) == 0) {
-                at(r, "mounts[%zu].path", i);
-                return fail(r, "the same path as mounts[%zu]", j);
+                identity_rd_at(r, "mounts[%zu].path", i);
+                return identity_rd_fail(r, "the same path as mounts[%zu]", j);
             }
     }
     return GW_OK;
 }
 
-static enum gw_err read_root(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_root(struct identity_rd *r, const json_t *v, struct identity *id)
 {
     const char *s = NULL;
-    enum gw_err err = get_str(r, v, PATH_MAX_BYTES, &s);
+    enum gw_err err = identity_rd_str(r, v, IDENTITY_RD_PATH_MAX, &s);
     if (err != GW_OK)
         return err;
     id->mounts = mem_array(1, sizeof *id->mounts);
     id->nmounts = 1;
     id->mounts[0].path = mem_strdup("/");
     id->mounts[0].backend = mem_strdup("local");
-    return get_path(r, s, false, &id->mounts[0].prefix);
+    return identity_rd_path(r, s, false, &id->mounts[0].prefix);
 }
 
-static enum gw_err no_permission(struct rd *r, const char *word)
+static enum gw_err no_permission(struct identity_rd *r, const char *word)
 {
     struct nearest near = nearest_to(word);
     struct gw_buf all;
@@ -280,25 +151,26 @@ static enum gw_err no_permission(struct rd *r, const char *word)
         nearest_try(&near, w->word);
         gw_buf_printf(&all, " %s", w->word);
     }
-    enum gw_err err =
-        nearest_word(&near) != NULL
-            ? fail(r, "\"%.64s\" is no permission; did you mean \"%s\"?", word, nearest_word(&near))
-            : fail(r, "\"%.64s\" is no permission; there are:%s", word, gw_buf_cstr(&all));
+    enum gw_err err = nearest_word(&near) != NULL
+                          ? identity_rd_fail(r, "\"%.64s\" is no permission; did you mean \"%s\"?",
+                                             word, nearest_word(&near))
+                          : identity_rd_fail(r, "\"%.64s\" is no permission; there are:%s", word,
+                                             gw_buf_cstr(&all));
     gw_buf_free(&all);
     return err;
 }
 
-static enum gw_err read_words(struct rd *r, const json_t *v, uint32_t *out)
+static enum gw_err read_words(struct identity_rd *r, const json_t *v, uint32_t *out)
 {
     char where[sizeof r->at];
     memcpy(where, r->at, sizeof where);
     if (!json_is_array(v) || json_array_size(v) > 64)
-        return fail(r, "must be an array of permissions");
+        return identity_rd_fail(r, "must be an array of permissions");
     for (size_t i = 0; i < json_array_size(v); i++) {
         const char *s = "";
         bool known = false;
-        at(r, "%.200s[%zu]", where, i);
-        enum gw_err err = get_str(r, json_array_get(v, i), NAME_MAX_BYTES, &s);
+        identity_rd_at(r, "%.200s[%zu]", where, i);
+        enum gw_err err = identity_rd_str(r, json_array_get(v, i), NAME_MAX_BYTES, &s);
         if (err != GW_OK)
             return err;
         for (const struct identity_perm_word *w = identity_perm_words; w->word != NULL && !known;
@@ -313,60 +185,62 @@ static enum gw_err read_words(struct rd *r, const json_t *v, uint32_t *out)
     return GW_OK;
 }
 
-static enum gw_err read_permissions(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_permissions(struct identity_rd *r, const json_t *v, struct identity *id)
 {
     bool top = false;
     if (!json_is_object(v) || json_object_size(v) > MAX_PERMS)
-        return fail(r, "must be an object of at most %d paths", MAX_PERMS);
+        return identity_rd_fail(r, "must be an object of at most %d paths", MAX_PERMS);
     id->perms = mem_array(json_object_size(v), sizeof *id->perms);
     void *it = first(v);
     for (; it != NULL; it = next(v, it)) {
         const char *key = json_object_iter_key(it);
         struct identity_perm *p = &id->perms[id->nperms++];
-        at(r, "permissions[\"%.128s\"]", key);
+        identity_rd_at(r, "permissions[\"%.128s\"]", key);
         /* A pattern that is taken for a name would restrict nothing. */
         if (strpbrk(key, "*?") != NULL)
-            return fail(r, "patterns are not supported");
-        enum gw_err err = get_path(r, key, true, &p->path);
+            return identity_rd_fail(r, "patterns are not supported");
+        enum gw_err err = identity_rd_path(r, key, true, &p->path);
         if (err != GW_OK)
             return err;
         for (size_t j = 0; j + 1 < id->nperms; j++)
             if (strcmp(id->perms[j].path, p->path) == 0)
-                return fail(r, "the same path is there twice");
+                return identity_rd_fail(r, "the same path is there twice");
         err = read_words(r, json_object_iter_value(it), &p->perms);
         if (err != GW_OK)
             return err;
         top = top || strcmp(p->path, "/") == 0;
     }
-    at(r, "permissions");
-    return top ? GW_OK : fail(r, "needs an entry for \"/\"");
+    identity_rd_at(r, "permissions");
+    return top ? GW_OK : identity_rd_fail(r, "needs an entry for \"/\"");
 }
 
-static enum gw_err check_allow(struct rd *r, const char *s)
+static enum gw_err check_allow(struct identity_rd *r, const char *s)
 {
     struct cidr c;
-    return cidr_parse(s, &c) ? GW_OK : fail(r, "is no address or block (203.0.113.0/24)");
+    return cidr_parse(s, &c) ? GW_OK
+                             : identity_rd_fail(r, "is no address or block (203.0.113.0/24)");
 }
 
-static enum gw_err check_method(struct rd *r, const char *s)
+static enum gw_err check_method(struct identity_rd *r, const char *s)
 {
     return auth_method_of(s, strlen(s)) >= 0
                ? GW_OK
-               : fail(r, "must be publickey, password or keyboard-interactive");
+               : identity_rd_fail(r, "must be publickey, password or keyboard-interactive");
 }
 
-static enum gw_err check_sequence(struct rd *r, const char *s)
+static enum gw_err check_sequence(struct identity_rd *r, const char *s)
 {
     unsigned seen = 0, steps = 0;
     for (;;) {
         size_t n = strcspn(s, ",");
         int m = auth_method_of(s, n);
         if (m < 0)
-            return fail(r, "must be methods joined by commas, like \"publickey,password\"");
+            return identity_rd_fail(
+                r, "must be methods joined by commas, like \"publickey,password\"");
         if (++steps > IDENTITY_STEPS_MAX)
-            return fail(r, "has more than %u steps", IDENTITY_STEPS_MAX);
+            return identity_rd_fail(r, "has more than %u steps", IDENTITY_STEPS_MAX);
         if (m != AUTH_PUBLICKEY && (seen & 1u << m)) /* a second key is a second thing to have */
-            return fail(r, "%s is there twice", auth_method_names[m]);
+            return identity_rd_fail(r, "%s is there twice", auth_method_names[m]);
         seen |= 1u << m;
         if (s[n] == '\0')
             return GW_OK;
@@ -374,60 +248,48 @@ static enum gw_err check_sequence(struct rd *r, const char *s)
     }
 }
 
-static enum gw_err read_public_keys(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_public_keys(struct identity_rd *r, const json_t *v, struct identity *id)
 {
-    return get_strs(r, v, MAX_KEYS, LINE_MAX_BYTES, NULL, &id->public_keys, &id->npublic_keys);
+    return identity_rd_strs(r, v, MAX_KEYS, LINE_MAX_BYTES, NULL, &id->public_keys,
+                            &id->npublic_keys);
 }
 
-static enum gw_err read_methods(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_methods(struct identity_rd *r, const json_t *v, struct identity *id)
 {
-    return get_strs(r, v, MAX_METHODS, NAME_MAX_BYTES, check_sequence, &id->methods, &id->nmethods);
+    return identity_rd_strs(r, v, MAX_METHODS, NAME_MAX_BYTES, check_sequence, &id->methods,
+                            &id->nmethods);
 }
 
-static enum gw_err read_next_methods(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_next_methods(struct identity_rd *r, const json_t *v, struct identity *id)
 {
-    return get_strs(r, v, AUTH_METHOD_COUNT, NAME_MAX_BYTES, check_method, &id->next_methods,
-                    &id->nnext_methods);
+    return identity_rd_strs(r, v, AUTH_METHOD_COUNT, NAME_MAX_BYTES, check_method,
+                            &id->next_methods, &id->nnext_methods);
 }
 
-static enum gw_err read_allow(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_allow(struct identity_rd *r, const json_t *v, struct identity *id)
 {
-    return get_strs(r, v, MAX_ALLOW, NAME_MAX_BYTES, check_allow, &id->allow, &id->nallow);
+    return identity_rd_strs(r, v, MAX_ALLOW, NAME_MAX_BYTES, check_allow, &id->allow, &id->nallow);
 }
 
-static enum gw_err read_expires(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_expires(struct identity_rd *r, const json_t *v, struct identity *id)
 {
     const char *s = NULL;
-    enum gw_err err = get_str(r, v, NAME_MAX_BYTES, &s);
+    enum gw_err err = identity_rd_str(r, v, NAME_MAX_BYTES, &s);
     if (err != GW_OK)
         return err;
     if (!rfc3339_parse(s, &id->expires_s))
-        return fail(r, "must be a time like \"2027-01-01T00:00:00Z\"");
+        return identity_rd_fail(r, "must be a time like \"2027-01-01T00:00:00Z\"");
     if (id->expires_s < 1) /* 0 would mean never */
         id->expires_s = 1;
     return GW_OK;
 }
 
-static enum gw_err read_banner(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_banner(struct identity_rd *r, const json_t *v, struct identity *id)
 {
-    return get_dup(r, v, TEXT_MAX_BYTES, &id->banner);
+    return identity_rd_dup(r, v, TEXT_MAX_BYTES, &id->banner);
 }
 
-/* They go into headers: a line break would be another one. */
-static enum gw_err get_line(struct rd *r, const json_t *v, size_t max, char **out)
-{
-    const char *s = NULL;
-    enum gw_err err = get_str(r, v, max, &s);
-    if (err != GW_OK || s == NULL)
-        return err;
-    for (const char *p = s; *p != '\0'; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            return fail(r, "must not hold control characters");
-    *out = mem_strdup(s);
-    return GW_OK;
-}
-
-static enum gw_err read_credentials(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_credentials(struct identity_rd *r, const json_t *v, struct identity *id)
 {
     struct identity_credentials *c = &id->credentials;
     const struct {
@@ -437,49 +299,50 @@ static enum gw_err read_credentials(struct rd *r, const json_t *v, struct identi
                {"secret_access_key", &c->secret_access_key},
                {"session_token", &c->session_token}};
     if (json_is_string(v))
-        return get_dup(r, v, NAME_MAX_BYTES, &c->set);
+        return identity_rd_dup(r, v, NAME_MAX_BYTES, &c->set);
     if (!json_is_object(v))
-        return fail(r, "must be the name of a set, or an object with access_key_id and "
-                       "secret_access_key");
+        return identity_rd_fail(r, "must be the name of a set, or an object with access_key_id and "
+                                   "secret_access_key");
     void *it = first(v);
     for (; it != NULL; it = next(v, it)) {
         const char *key = json_object_iter_key(it);
         size_t i = 0;
-        at(r, "credentials.%.64s", key);
+        identity_rd_at(r, "credentials.%.64s", key);
         while (i < sizeof row / sizeof row[0] && strcmp(row[i].key, key) != 0)
             i++;
         if (i == sizeof row / sizeof row[0])
-            return fail(r, "unknown key");
-        enum gw_err err = get_line(r, json_object_iter_value(it), TOKEN_MAX_BYTES, row[i].to);
+            return identity_rd_fail(r, "unknown key");
+        enum gw_err err =
+            identity_rd_line(r, json_object_iter_value(it), TOKEN_MAX_BYTES, row[i].to);
         if (err != GW_OK)
             return err;
     }
-    at(r, "credentials");
+    identity_rd_at(r, "credentials");
     if (c->access_key_id == NULL || c->secret_access_key == NULL)
-        return fail(r, "needs access_key_id and secret_access_key");
+        return identity_rd_fail(r, "needs access_key_id and secret_access_key");
     return GW_OK;
 }
 
-static enum gw_err read_idle(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_idle(struct identity_rd *r, const json_t *v, struct identity *id)
 {
     uint64_t n = 0;
-    enum gw_err err = get_uint(r, v, 30u * 24 * 3600, &n);
+    enum gw_err err = identity_rd_uint(r, v, 30u * 24 * 3600, &n);
     id->idle_s = (uint32_t)n;
     return err;
 }
 
-static enum gw_err read_partial(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_partial(struct identity_rd *r, const json_t *v, struct identity *id)
 {
     for (size_t i = 0; json_is_string(v) && i < IDENTITY_NPARTIAL; i++)
         if (strcmp(json_string_value(v), identity_partial_words[i]) == 0) {
             id->partial_uploads = (enum identity_partial)i;
             return GW_OK;
         }
-    return fail(r, "must be \"discard\", \"keep\" or \"resume\"");
+    return identity_rd_fail(r, "must be \"discard\", \"keep\" or \"resume\"");
 }
 
 /* Lays over what is there: called for base first, then for over. */
-static enum gw_err read_limits(struct rd *r, const json_t *v, struct identity *id)
+static enum gw_err read_limits(struct identity_rd *r, const json_t *v, struct identity *id)
 {
     struct identity_limits *l = &id->limits;
     const struct {
@@ -496,18 +359,18 @@ static enum gw_err read_limits(struct rd *r, const json_t *v, struct identity *i
         {"max_file_bytes", NULL, &l->max_file_bytes, INT64_MAX},
     };
     if (!json_is_object(v))
-        return fail(r, "must be an object");
+        return identity_rd_fail(r, "must be an object");
     void *it = first(v);
     for (; it != NULL; it = next(v, it)) {
         const char *key = json_object_iter_key(it);
         size_t i = 0;
         uint64_t n = 0;
-        at(r, "limits.%.64s", key);
+        identity_rd_at(r, "limits.%.64s", key);
         while (i < sizeof row / sizeof row[0] && strcmp(row[i].key, key) != 0)
             i++;
         if (i == sizeof row / sizeof row[0])
-            return fail(r, "unknown key");
-        enum gw_err err = get_uint(r, json_object_iter_value(it), row[i].max, &n);
+            return identity_rd_fail(r, "unknown key");
+        enum gw_err err = identity_rd_uint(r, json_object_iter_value(it), row[i].max, &n);
         if (err != GW_OK)
             return err;
         if (row[i].u32 != NULL)
@@ -521,7 +384,7 @@ static enum gw_err read_limits(struct rd *r, const json_t *v, struct identity *i
 static const struct {
     const char *key;
     const char *instead; /* a key of `over` that hides this one of `base` too */
-    enum gw_err (*read)(struct rd *r, const json_t *v, struct identity *id);
+    enum gw_err (*read)(struct identity_rd *r, const json_t *v, struct identity *id);
     bool merge; /* base's value is read first, over's is laid over it */
 } rows[] = {
     {"user", NULL, NULL, false}, /* taken before everything else: ${user} needs it */
@@ -542,12 +405,12 @@ static const struct {
     {"partial_uploads", NULL, read_partial, false},
 };
 
-static enum gw_err check_keys(struct rd *r, const json_t *obj)
+static enum gw_err check_keys(struct identity_rd *r, const json_t *obj)
 {
     if (obj == NULL)
         return GW_OK;
     if (!json_is_object(obj))
-        return fail(r, "must be an object");
+        return identity_rd_fail(r, "must be an object");
     void *it = first(obj);
     for (; it != NULL; it = next(obj, it)) {
         const char *key = json_object_iter_key(it);
@@ -555,27 +418,27 @@ static enum gw_err check_keys(struct rd *r, const json_t *obj)
         while (i < sizeof rows / sizeof rows[0] && strcmp(rows[i].key, key) != 0)
             i++;
         if (i == sizeof rows / sizeof rows[0]) {
-            at(r, "%.64s", key);
-            return fail(r, "unknown key");
+            identity_rd_at(r, "%.64s", key);
+            return identity_rd_fail(r, "unknown key");
         }
     }
     if (json_object_get(obj, "root") != NULL && json_object_get(obj, "mounts") != NULL) {
-        at(r, "root");
-        return fail(r, "is short for one mount: not beside \"mounts\"");
+        identity_rd_at(r, "root");
+        return identity_rd_fail(r, "is short for one mount: not beside \"mounts\"");
     }
     return GW_OK;
 }
 
-static enum gw_err take_user(struct rd *r, const char *user, const json_t *base, const json_t *over,
-                             struct identity *id)
+static enum gw_err take_user(struct identity_rd *r, const char *user, const json_t *base,
+                             const json_t *over, struct identity *id)
 {
-    at(r, "user");
+    identity_rd_at(r, "user");
     if (json_object_get(base, "user") != NULL)
-        return fail(r, "belongs to one user, not to all");
+        return identity_rd_fail(r, "belongs to one user, not to all");
     const json_t *own = json_object_get(over, "user");
     size_t n = strlen(user);
     if (own != NULL) {
-        enum gw_err err = get_str(r, own, IDENTITY_USER_MAX, &user);
+        enum gw_err err = identity_rd_str(r, own, IDENTITY_USER_MAX, &user);
         if (err != GW_OK)
             return err;
     } else if (n == 0 || n > IDENTITY_USER_MAX) {
@@ -589,7 +452,7 @@ static enum gw_err take_user(struct rd *r, const char *user, const json_t *base,
 enum gw_err identity_from_json(const char *user, const json_t *base, const json_t *over,
                                unsigned may, struct identity **out, struct gw_errmsg *msg)
 {
-    struct rd r = {.msg = msg};
+    struct identity_rd r = {.msg = msg};
     struct identity *id = mem_zalloc(sizeof *id);
     enum gw_err err = check_keys(&r, base);
     if (err == GW_OK)
@@ -603,12 +466,12 @@ enum gw_err identity_from_json(const char *user, const json_t *base, const json_
         const json_t *from_over = json_object_get(over, rows[i].key);
         bool hidden = rows[i].instead != NULL && json_object_get(over, rows[i].instead) != NULL;
         if (from_base != NULL && !hidden && (from_over == NULL || rows[i].merge)) {
-            at(&r, "%s", rows[i].key);
+            identity_rd_at(&r, "%s", rows[i].key);
             r.stores = true;
             err = rows[i].read(&r, from_base, id);
         }
         if (err == GW_OK && from_over != NULL) {
-            at(&r, "%s", rows[i].key);
+            identity_rd_at(&r, "%s", rows[i].key);
             r.stores = (may & IDENTITY_STORES) != 0;
             err = rows[i].read(&r, from_over, id);
         }
