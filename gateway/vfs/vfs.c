@@ -1,47 +1,12 @@
-#include "gateway/vfs/vfs.h"
+#include "gateway/vfs/vfs_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/mem.h"
-#include "gateway/vfs/merge.h"
 #include "gateway/vfs/vpath.h"
 
 #define PERM_READING ((uint32_t)(PERM_LIST | PERM_DOWNLOAD))
-
-static const char ACROSS[] =
-    "the two names are on different stores: copy the file there and delete it here";
-static const char FIXED[] = "this folder is part of the configuration and stays where it is";
-static const char LEADS[] = "this folder only leads to others: nothing can be put here";
-static const char OUTSIDE[] = "a link cannot lead to another store";
-
-struct vfs_mount {
-    char *path;
-    char *prefix;
-    bool read_only;
-    struct backend *backend;
-    struct fs *view; /* NULL = not made yet */
-};
-
-struct vfs_perm {
-    char *path;
-    uint32_t perms;
-};
-
-struct vfs {
-    struct fs base;
-    const struct log_ctx *log;
-    char *user, *home;
-    struct identity_credentials keys;       /* what credentials shows */
-    struct backend_credentials credentials; /* of the mounts whose store takes them */
-    bool has_credentials;
-    struct vfs_mount *mounts; /* sorted by path */
-    size_t nmounts;
-    struct vfs_perm *perms;
-    size_t nperms;
-    bool perms_differ;
-    bool caps_known;
-};
 
 /* The mount that `path` lies on: the longest one; NULL = none. *rest is the path inside it. */
 static struct vfs_mount *mount_of(struct vfs *v, const char *path, const char **rest)
@@ -71,8 +36,7 @@ static bool leads_to_mount(struct vfs *v, const char *path, bool itself)
     return false;
 }
 
-/* Removing or renaming it would take a mount, or a folder with permissions of its own, along. */
-static bool is_fixed(struct vfs *v, const char *path)
+bool vfs_is_fixed(struct vfs *v, const char *path)
 {
     if (leads_to_mount(v, path, true))
         return true;
@@ -84,7 +48,7 @@ static bool is_fixed(struct vfs *v, const char *path)
     return false;
 }
 
-static uint32_t perms_of(const struct vfs *v, const char *path)
+uint32_t vfs_perms_of(const struct vfs *v, const char *path)
 {
     uint32_t best = v->nperms == 0 ? (uint32_t)PERM_ALL : 0;
     size_t best_len = 0;
@@ -151,304 +115,14 @@ static enum gw_err view_of(struct vfs *v, struct vfs_mount *m, struct fs **out)
     return err;
 }
 
-/* A path of the tree, mapped. */
-struct spot {
-    struct vfs_mount *mount; /* NULL = on no mount */
-    struct fs *view;
-    const char *path; /* inside the view; a pointer into the caller's */
-    bool leads;       /* there is a mount below it: it is a folder, always */
-};
-
-/* Errors: GW_NOT_FOUND where no mount is, and none below. */
-static enum gw_err find(struct vfs *v, const char *path, struct spot *at)
+enum gw_err vfs_find(struct vfs *v, const char *path, struct vfs_spot *at)
 {
-    *at = (struct spot){.leads = leads_to_mount(v, path, false)};
+    *at = (struct vfs_spot){.leads = leads_to_mount(v, path, false)};
     at->mount = mount_of(v, path, &at->path);
     if (at->mount != NULL)
         return view_of(v, at->mount, &at->view);
     return at->leads ? GW_OK : GW_NOT_FOUND;
 }
-
-/* The same for what must be inside a store. `here` is the answer of a folder that only leads. */
-static enum gw_err find_inside(struct vfs *v, const char *path, enum gw_err here, struct spot *at)
-{
-    enum gw_err err = find(v, path, at);
-    if (err == GW_OK && (at->leads || at->mount == NULL))
-        return here;
-    return err;
-}
-
-static struct op *fail(struct fs *fs, enum gw_err err, const char *text, fs_done_fn *done,
-                       void *arg)
-{
-    return fs_fail(fs->loop, err, text, done, arg);
-}
-
-static struct op *vfs_open(struct fs *fs, const char *path, uint32_t flags,
-                           const struct fs_attr *attr, fs_done_fn *done, void *arg)
-{
-    struct spot at;
-    enum gw_err err = find_inside((struct vfs *)fs, path, GW_IS_DIR, &at);
-    if (err != GW_OK)
-        return fail(fs, err, NULL, done, arg);
-    return fs_open(at.view, at.path, flags, attr, done, arg);
-}
-
-static struct merge_at merge_at(struct fs *fs, const struct spot *at)
-{
-    return (struct merge_at){.tree = fs, .inner = at->view, .path = at->path};
-}
-
-static struct op *vfs_stat(struct fs *fs, const char *path, bool follow, fs_done_fn *done,
-                           void *arg)
-{
-    struct spot at;
-    enum gw_err err = find((struct vfs *)fs, path, &at);
-    if (err != GW_OK)
-        return fail(fs, err, NULL, done, arg);
-    if (!at.leads)
-        return fs_stat(at.view, at.path, follow, done, arg);
-    struct merge_at m = merge_at(fs, &at);
-    return merge_stat(&m, true, done, arg);
-}
-
-static struct op *vfs_setstat(struct fs *fs, const char *path, bool follow,
-                              const struct fs_attr *attr, fs_done_fn *done, void *arg)
-{
-    struct spot at;
-    enum gw_err err = find((struct vfs *)fs, path, &at);
-    if (err != GW_OK)
-        return fail(fs, err, NULL, done, arg);
-    if (at.mount == NULL)
-        return fail(fs, GW_READ_ONLY, FIXED, done, arg);
-    return fs_setstat(at.view, at.path, follow, attr, done, arg);
-}
-
-/* The names right below `path` that lead to a mount. mounts are sorted, so equal ones are
- * neighbours. */
-static size_t names_below(struct vfs *v, const char *path, char ***out)
-{
-    char **names = mem_array(v->nmounts, sizeof *names);
-    size_t n = 0;
-    for (size_t i = 0; i < v->nmounts; i++) {
-        const char *rest;
-        if (!vpath_under(v->mounts[i].path, path, &rest) || strcmp(rest, "/") == 0)
-            continue;
-        size_t len = strcspn(rest + 1, "/");
-        bool known = false;
-        for (size_t k = 0; k < n && !known; k++)
-            known = strlen(names[k]) == len && strncmp(names[k], rest + 1, len) == 0;
-        if (!known)
-            names[n++] = mem_strndup(rest + 1, len);
-    }
-    *out = names;
-    return n;
-}
-
-static struct op *vfs_opendir(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
-{
-    struct vfs *v = (struct vfs *)fs;
-    struct spot at;
-    enum gw_err err = find(v, path, &at);
-    if (err != GW_OK)
-        return fail(fs, err, NULL, done, arg);
-    if (!at.leads)
-        return fs_opendir(at.view, at.path, done, arg);
-    struct merge_at m = merge_at(fs, &at);
-    char **names;
-    size_t n = names_below(v, path, &names);
-    return merge_opendir(&m, names, n, done, arg);
-}
-
-static struct op *vfs_remove(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
-{
-    struct spot at;
-    enum gw_err err = find_inside((struct vfs *)fs, path, GW_IS_DIR, &at);
-    if (err != GW_OK)
-        return fail(fs, err, NULL, done, arg);
-    return fs_remove(at.view, at.path, done, arg);
-}
-
-static struct op *vfs_mkdir(struct fs *fs, const char *path, const struct fs_attr *attr,
-                            fs_done_fn *done, void *arg)
-{
-    struct spot at;
-    enum gw_err err = find_inside((struct vfs *)fs, path, GW_EXISTS, &at);
-    if (err == GW_NOT_FOUND)
-        return fail(fs, GW_READ_ONLY, LEADS, done, arg);
-    if (err != GW_OK)
-        return fail(fs, err, NULL, done, arg);
-    return fs_mkdir(at.view, at.path, attr, done, arg);
-}
-
-static struct op *vfs_rmdir(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
-{
-    struct vfs *v = (struct vfs *)fs;
-    struct spot at;
-    enum gw_err err = find(v, path, &at);
-    if (err != GW_OK)
-        return fail(fs, err, NULL, done, arg);
-    if (is_fixed(v, path))
-        return fail(fs, GW_DENIED, FIXED, done, arg);
-    return fs_rmdir(at.view, at.path, done, arg);
-}
-
-/* Two names that must be on one mount. */
-static enum gw_err find_pair(struct vfs *v, const char *const path[2], struct spot at[2],
-                             const char **text)
-{
-    *text = NULL;
-    for (size_t i = 0; i < 2; i++) {
-        enum gw_err err = find(v, path[i], &at[i]);
-        if (err != GW_OK)
-            return err;
-        if (is_fixed(v, path[i])) {
-            *text = FIXED;
-            return GW_DENIED;
-        }
-    }
-    if (at[0].mount != at[1].mount) {
-        *text = ACROSS;
-        return GW_UNSUPPORTED;
-    }
-    return GW_OK;
-}
-
-static struct op *vfs_rename(struct fs *fs, const char *from, const char *to, uint32_t flags,
-                             fs_done_fn *done, void *arg)
-{
-    struct spot at[2];
-    const char *text;
-    enum gw_err err = find_pair((struct vfs *)fs, (const char *const[]){from, to}, at, &text);
-    if (err != GW_OK)
-        return fail(fs, err, text, done, arg);
-    return fs_rename(at[0].view, at[0].path, at[1].path, flags, done, arg);
-}
-
-static struct op *vfs_hardlink(struct fs *fs, const char *from, const char *to, fs_done_fn *done,
-                               void *arg)
-{
-    struct vfs *v = (struct vfs *)fs;
-    struct spot at[2];
-    const char *text;
-    enum gw_err err = find_pair(v, (const char *const[]){from, to}, at, &text);
-    if (err != GW_OK)
-        return fail(fs, err, text, done, arg);
-    if ((perms_of(v, to) & ~perms_of(v, from)) != 0) /* a second name with more rights */
-        return fail(fs, GW_DENIED, NULL, done, arg);
-    return fs_hardlink(at[0].view, at[0].path, at[1].path, done, arg);
-}
-
-static struct op *vfs_symlink(struct fs *fs, const char *target, const char *path, fs_done_fn *done,
-                              void *arg)
-{
-    struct vfs *v = (struct vfs *)fs;
-    struct spot at;
-    enum gw_err err = find_inside(v, path, GW_EXISTS, &at);
-    if (err != GW_OK)
-        return fail(fs, err, NULL, done, arg);
-    if (target[0] != '/' || strcmp(at.mount->path, "/") == 0)
-        return fs_symlink(at.view, target, at.path, done, arg);
-    struct vpath full;
-    const char *inside;
-    err = vpath_resolve("/", gw_span_str(target), &full);
-    if (err != GW_OK)
-        return fail(fs, err, NULL, done, arg);
-    if (!vpath_under(full.s, at.mount->path, &inside))
-        return fail(fs, GW_UNSUPPORTED, OUTSIDE, done, arg);
-    return fs_symlink(at.view, inside, at.path, done, arg);
-}
-
-/* A link's absolute target is inside its store: seen from the tree, the mount's path leads it. */
-struct relink {
-    struct op op;
-    struct op *inner;
-    fs_done_fn *done;
-    void *arg;
-    char *mount;
-};
-
-static void relink_free(struct relink *r)
-{
-    mem_free(r->mount);
-    mem_free(r);
-}
-
-static void relink_cancel(struct op *op)
-{
-    struct relink *r = (struct relink *)op;
-    op_cancel(&r->inner);
-    relink_free(r);
-}
-
-static const struct op_type relink_type = {"vfs_readlink", relink_cancel};
-
-static void relink_done(void *arg, const struct fs_res *res)
-{
-    struct relink *r = arg;
-    r->inner = NULL;
-    struct fs_res mine = *res;
-    char *full = NULL;
-    if (res->err == GW_OK && res->target[0] == '/') {
-        full = mem_printf("%s%s", r->mount, res->target[1] == '\0' ? "" : res->target);
-        mine.target = full;
-    }
-    r->done(r->arg, &mine);
-    mem_free(full);
-    relink_free(r);
-}
-
-static struct op *vfs_readlink(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
-{
-    struct spot at;
-    enum gw_err err = find_inside((struct vfs *)fs, path, GW_BAD_ARG, &at);
-    if (err != GW_OK)
-        return fail(fs, err, NULL, done, arg);
-    if (strcmp(at.mount->path, "/") == 0)
-        return fs_readlink(at.view, at.path, done, arg);
-    struct relink *r = mem_zalloc(sizeof *r);
-    *r = (struct relink){.op.type = &relink_type, .done = done, .arg = arg};
-    r->mount = mem_strdup(at.mount->path);
-    r->inner = fs_readlink(at.view, at.path, relink_done, r);
-    return &r->op;
-}
-
-static struct op *vfs_statvfs(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
-{
-    struct spot at;
-    enum gw_err err = find((struct vfs *)fs, path, &at);
-    if (err != GW_OK)
-        return fail(fs, err, NULL, done, arg);
-    if (at.mount == NULL)
-        return fail(fs, GW_UNSUPPORTED, NULL, done, arg);
-    return fs_statvfs(at.view, at.path, done, arg);
-}
-
-static void vfs_fs_free(struct fs *fs)
-{
-    struct vfs *v = (struct vfs *)fs;
-    vfs_free(&v);
-}
-
-/* What is missing here belongs to a file, and a file is the store's own. */
-static const struct fs_type vfs_type = {
-    .name = "vfs",
-    .open = vfs_open,
-    .stat = vfs_stat,
-    .setstat = vfs_setstat,
-    .opendir = vfs_opendir,
-    .readdir = merge_readdir,
-    .closedir = merge_closedir,
-    .remove = vfs_remove,
-    .mkdir = vfs_mkdir,
-    .rmdir = vfs_rmdir,
-    .rename = vfs_rename,
-    .readlink = vfs_readlink,
-    .symlink = vfs_symlink,
-    .hardlink = vfs_hardlink,
-    .statvfs = vfs_statvfs,
-    .free = vfs_fs_free,
-};
 
 static int by_path(const void *a, const void *b)
 {
@@ -552,7 +226,7 @@ static enum gw_err add_perms(struct vfs *v, const struct identity *id, struct gw
             v->perms_differ = true;
     }
     /* Without a row for "/", what no row matches is forbidden: that differs as well. */
-    if (v->nperms > 0 && perms_of(v, "/") != v->perms[0].perms)
+    if (v->nperms > 0 && vfs_perms_of(v, "/") != v->perms[0].perms)
         v->perms_differ = true;
     return GW_OK;
 }
@@ -634,7 +308,7 @@ enum gw_err vfs_new(const struct vfs_env *env, const struct identity *id, struct
 {
     struct vfs *v = mem_zalloc(sizeof *v);
     *out = NULL;
-    v->base.type = &vfs_type;
+    v->base.type = &vfs_fs_type;
     v->base.loop = env->loop;
     v->log = env->log;
     v->user = mem_strdup(id->user);
@@ -689,8 +363,8 @@ struct fs *vfs_fs(struct vfs *v)
 
 uint32_t vfs_caps(struct vfs *v, const char *path)
 {
-    struct spot at;
-    return find(v, path, &at) == GW_OK && at.view != NULL ? at.view->caps : FS_CAP_READ_ONLY;
+    struct vfs_spot at;
+    return vfs_find(v, path, &at) == GW_OK && at.view != NULL ? at.view->caps : FS_CAP_READ_ONLY;
 }
 
 enum gw_err vfs_permitted(struct vfs *v, const char *path, uint32_t perms, const char **text)
@@ -699,11 +373,11 @@ enum gw_err vfs_permitted(struct vfs *v, const char *path, uint32_t perms, const
     const char *rest;
     enum gw_err err = GW_OK;
     const struct vfs_mount *m = mount_of(v, path, &rest);
-    if ((perms & ~perms_of(v, path)) != 0) {
+    if ((perms & ~vfs_perms_of(v, path)) != 0) {
         err = GW_DENIED;
     } else if ((perms & ~PERM_READING) != 0 && (m == NULL || m->read_only)) {
         err = GW_READ_ONLY;
-        words = m == NULL ? LEADS : NULL;
+        words = m == NULL ? VFS_LEADS : NULL;
     }
     if (text != NULL)
         *text = words;
