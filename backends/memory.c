@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#include "backends/memory_tree.h"
+#include "backends/memory_file.h"
+#include "backends/memory_impl.h"
 #include "gateway/base/mem.h"
 
 #define READDIR_MAX 256u
@@ -12,39 +13,10 @@ struct memory_backend {
     struct memory_tree *tree;
 };
 
-struct memory_fs {
-    struct fs base;
-    struct backend *backend;
-    struct memory_tree *tree;
-    struct memory_node *root;
-    unsigned no_links; /* MEMORY_TREE_NO_LINKS or 0 */
-};
-
-struct memory_file {
-    struct fs_file base;
-    struct memory_node *node;
-    uint32_t flags;
-    char *upload; /* the name under which it appears at close; NULL = it is there already */
-    uint32_t set; /* attributes that the client chose: an older file's are not taken over */
-};
-
 struct memory_dir {
     struct fs_dir base;
     struct memory_node *node;
     char *last; /* the name given last; NULL = none yet */
-};
-
-/* Everything is done at the call; what is left is to say so on the next turn. */
-struct memory_op {
-    struct op op;
-    struct op *turn;
-    fs_done_fn *done;
-    void *arg;
-    struct fs_res res;
-    struct fs_attr attr;
-    struct fs_space space;
-    struct fs_entry *entries;
-    uint8_t *data; /* what was read, a link's target */
 };
 
 static void op_free(struct memory_op *o)
@@ -75,7 +47,7 @@ static void fire(void *arg)
     op_free(o);
 }
 
-static struct memory_op *op_new(struct fs *fs, fs_done_fn *done, void *arg)
+struct memory_op *memory_op_new(struct fs *fs, fs_done_fn *done, void *arg)
 {
     struct memory_op *o = mem_zalloc(sizeof *o);
     o->op.type = &memory_op_type;
@@ -85,38 +57,38 @@ static struct memory_op *op_new(struct fs *fs, fs_done_fn *done, void *arg)
     return o;
 }
 
-static struct op *finish(struct fs *fs, enum gw_err err, fs_done_fn *done, void *arg)
+struct op *memory_op_end(struct fs *fs, enum gw_err err, fs_done_fn *done, void *arg)
 {
-    struct memory_op *o = op_new(fs, done, arg);
+    struct memory_op *o = memory_op_new(fs, done, arg);
     o->res.err = err;
     return &o->op;
 }
 
-static struct memory_fs *fs_lock(struct fs *fs)
+struct memory_fs *memory_lock(struct fs *fs)
 {
     struct memory_fs *m = (struct memory_fs *)fs;
     memory_tree_lock(m->tree);
     return m;
 }
 
-static bool read_only(const struct memory_fs *m)
+bool memory_is_read_only(const struct memory_fs *m)
 {
     return (m->base.caps & FS_CAP_READ_ONLY) != 0;
 }
 
-static enum gw_err walk(struct memory_fs *m, const char *path, bool follow, struct memory_place *at)
+enum gw_err memory_walk(struct memory_fs *m, const char *path, bool follow, struct memory_place *at)
 {
     return memory_tree_find(m->root, path, (follow ? MEMORY_TREE_FOLLOW : 0u) | m->no_links, at);
 }
 
-static void unref(struct memory_fs *m, struct memory_node **np)
+void memory_unref(struct memory_fs *m, struct memory_node **np)
 {
     memory_tree_lock(m->tree);
     memory_tree_unref(m->tree, np);
     memory_tree_unlock(m->tree);
 }
 
-static enum gw_err set_attr(struct memory_fs *m, struct memory_node *n, const struct fs_attr *a)
+enum gw_err memory_set_attr(struct memory_fs *m, struct memory_node *n, const struct fs_attr *a)
 {
     if ((a->set & FS_ATTR_SIZE) != 0) {
         if (n->attr.kind != FS_KIND_REG)
@@ -142,227 +114,27 @@ static enum gw_err set_attr(struct memory_fs *m, struct memory_node *n, const st
     return GW_OK;
 }
 
-static enum gw_err open_node(struct memory_fs *m, const char *path, uint32_t flags,
-                             const struct fs_attr *attr, struct memory_file *f)
-{
-    struct memory_place at;
-    enum gw_err err = walk(m, path, (flags & FS_EXCL) == 0, &at);
-    if (err != GW_OK)
-        return err;
-    bool write = (flags & (FS_WRITE | FS_APPEND | FS_TRUNC | FS_CREATE)) != 0;
-    if (write && read_only(m))
-        return GW_READ_ONLY;
-    if (at.node == NULL && (flags & FS_CREATE) == 0)
-        return GW_NOT_FOUND;
-    if (at.node != NULL && (flags & (FS_CREATE | FS_EXCL)) == (FS_CREATE | FS_EXCL))
-        return GW_EXISTS;
-    if (at.node != NULL && at.node->attr.kind == FS_KIND_DIR)
-        return GW_IS_DIR;
-    if (at.node != NULL && (flags & FS_TRUNC) == 0) {
-        f->node = memory_tree_ref(at.node);
-        return GW_OK;
-    }
-    f->node = memory_tree_node(m->tree, FS_KIND_REG, at.node == NULL ? 0644 : at.node->attr.mode);
-    if (f->node == NULL)
-        return GW_NO_SPACE;
-    f->upload = mem_strdup(path);
-    if (attr == NULL)
-        return GW_OK;
-    f->set = attr->set;
-    struct fs_attr wanted = *attr;
-    wanted.set &= ~(uint32_t)FS_ATTR_SIZE; /* a hint here, not an order */
-    return set_attr(m, f->node, &wanted);
-}
-
-static struct op *memory_open(struct fs *fs, const char *path, uint32_t flags,
-                              const struct fs_attr *attr, fs_done_fn *done, void *arg)
-{
-    struct memory_file *f = mem_zalloc(sizeof *f);
-    f->base.fs = fs;
-    f->flags = flags;
-    struct memory_fs *m = fs_lock(fs);
-    enum gw_err err = open_node(m, path, flags, attr, f);
-    if (err != GW_OK)
-        memory_tree_unref(m->tree, &f->node);
-    memory_tree_unlock(m->tree);
-    struct memory_op *o = op_new(fs, done, arg);
-    o->res.err = err;
-    if (err == GW_OK) {
-        o->res.file = &f->base;
-    } else {
-        mem_free(f->upload);
-        mem_free(f);
-    }
-    return &o->op;
-}
-
-static enum gw_err memory_read_now(struct fs_file *file, uint64_t off, uint8_t *to, size_t len,
-                                   size_t *n)
-{
-    struct memory_file *f = (struct memory_file *)file;
-    if ((f->flags & FS_READ) == 0)
-        return GW_DENIED;
-    struct memory_fs *m = fs_lock(file->fs);
-    uint64_t size = f->node->attr.size;
-    enum gw_err err = off >= size && len > 0 ? GW_EOF : GW_OK;
-    if (off < size) {
-        *n = size - off < len ? (size_t)(size - off) : len;
-        memcpy(to, f->node->data + off, *n);
-    }
-    memory_tree_unlock(m->tree);
-    return err;
-}
-
-static struct op *memory_read(struct fs_file *file, uint64_t off, size_t len, fs_done_fn *done,
-                              void *arg)
-{
-    struct memory_op *o = op_new(file->fs, done, arg);
-    size_t n = 0;
-    o->data = mem_try_alloc(len);
-    o->res.err = o->data == NULL ? GW_NO_MEMORY : memory_read_now(file, off, o->data, len, &n);
-    o->res.data = gw_span_of(o->data, n);
-    return &o->op;
-}
-
-static enum gw_err memory_write_now(struct fs_file *file, uint64_t off, struct gw_span data)
-{
-    struct memory_file *f = (struct memory_file *)file;
-    if ((f->flags & (FS_WRITE | FS_APPEND)) == 0)
-        return GW_DENIED;
-    struct memory_fs *m = fs_lock(file->fs);
-    if ((f->flags & FS_APPEND) != 0)
-        off = f->node->attr.size;
-    enum gw_err err = memory_tree_write(m->tree, f->node, off, data);
-    memory_tree_unlock(m->tree);
-    return err;
-}
-
-static struct op *memory_write(struct fs_file *file, uint64_t off, struct gw_span data,
-                               fs_done_fn *done, void *arg)
-{
-    return finish(file->fs, memory_write_now(file, off, data), done, arg);
-}
-
-static struct op *memory_fsync(struct fs_file *file, fs_done_fn *done, void *arg)
-{
-    return finish(file->fs, GW_OK, done, arg);
-}
-
-static struct op *memory_fstat(struct fs_file *file, fs_done_fn *done, void *arg)
-{
-    struct memory_op *o = op_new(file->fs, done, arg);
-    struct memory_fs *m = fs_lock(file->fs);
-    o->attr = ((struct memory_file *)file)->node->attr;
-    memory_tree_unlock(m->tree);
-    o->res.attr = &o->attr;
-    return &o->op;
-}
-
-static struct op *memory_fsetstat(struct fs_file *file, const struct fs_attr *attr,
-                                  fs_done_fn *done, void *arg)
-{
-    struct memory_file *f = (struct memory_file *)file;
-    struct memory_fs *m = fs_lock(file->fs);
-    enum gw_err err = read_only(m) ? GW_READ_ONLY : set_attr(m, f->node, attr);
-    f->set |= attr->set;
-    memory_tree_unlock(m->tree);
-    return finish(file->fs, err, done, arg);
-}
-
-static void file_free(struct memory_file *f)
-{
-    unref((struct memory_fs *)f->base.fs, &f->node);
-    mem_free(f->upload);
-    mem_free(f);
-}
-
-/* The upload takes its name; what was there goes. */
-static enum gw_err appear(struct memory_fs *m, struct memory_file *f)
-{
-    struct memory_place at;
-    bool excl = (f->flags & FS_EXCL) != 0;
-    enum gw_err err = walk(m, f->upload, !excl, &at);
-    if (err != GW_OK)
-        return err;
-    if (at.node != NULL && excl)
-        return GW_EXISTS;
-    if (at.node != NULL && at.node->attr.kind == FS_KIND_DIR)
-        return GW_IS_DIR;
-    if (at.dir->up == NULL && at.dir != memory_tree_root(m->tree))
-        return GW_NO_PATH; /* the folder was removed meanwhile */
-    if (at.node != NULL) {
-        if ((f->set & FS_ATTR_MODE) == 0)
-            f->node->attr.mode = at.node->attr.mode;
-        memory_tree_unlink(m->tree, at.dir, at.name);
-    }
-    return memory_tree_link(m->tree, at.dir, at.name, f->node);
-}
-
-static struct op *memory_close(struct fs_file *file, fs_done_fn *done, void *arg)
-{
-    struct memory_file *f = (struct memory_file *)file;
-    enum gw_err err = GW_OK;
-    struct fs *fs = file->fs;
-    if (f->upload != NULL) {
-        struct memory_fs *m = fs_lock(fs);
-        err = appear(m, f);
-        memory_tree_unlock(m->tree);
-    }
-    file_free(f);
-    return finish(fs, err, done, arg);
-}
-
-static void memory_abort(struct fs_file *file)
-{
-    file_free((struct memory_file *)file);
-}
-
-static struct op *memory_copy(struct fs_file *from, uint64_t off, uint64_t len, struct fs_file *to,
-                              uint64_t to_off, fs_done_fn *done, void *arg)
-{
-    struct memory_file *a = (struct memory_file *)from;
-    struct memory_file *b = (struct memory_file *)to;
-    struct memory_op *o = op_new(from->fs, done, arg);
-    if (a->node == b->node) {
-        o->res.err = GW_BAD_ARG; /* the data would move while it is read */
-        return &o->op;
-    }
-    struct memory_fs *m = fs_lock(from->fs);
-    uint64_t size = a->node->attr.size;
-    uint64_t n = off >= size ? 0 : size - off;
-    if (len != 0 && len < n)
-        n = len;
-    if ((a->flags & FS_READ) == 0 || (b->flags & FS_WRITE) == 0)
-        o->res.err = GW_DENIED;
-    else if (n > 0)
-        o->res.err =
-            memory_tree_write(m->tree, b->node, to_off, gw_span_of(a->node->data + off, (size_t)n));
-    o->res.bytes = o->res.err == GW_OK ? n : 0;
-    memory_tree_unlock(m->tree);
-    return &o->op;
-}
-
 /* An existing node, or GW_NOT_FOUND. */
 static enum gw_err find(struct memory_fs *m, const char *path, bool follow, struct memory_place *at)
 {
-    enum gw_err err = walk(m, path, follow, at);
+    enum gw_err err = memory_walk(m, path, follow, at);
     return err == GW_OK && at->node == NULL ? GW_NOT_FOUND : err;
 }
 
 /* A name that is free. */
 static enum gw_err find_free(struct memory_fs *m, const char *path, struct memory_place *at)
 {
-    if (read_only(m))
+    if (memory_is_read_only(m))
         return GW_READ_ONLY;
-    enum gw_err err = walk(m, path, false, at);
+    enum gw_err err = memory_walk(m, path, false, at);
     return err == GW_OK && at->node != NULL ? GW_EXISTS : err;
 }
 
 static struct op *memory_stat(struct fs *fs, const char *path, bool follow, fs_done_fn *done,
                               void *arg)
 {
-    struct memory_op *o = op_new(fs, done, arg);
-    struct memory_fs *m = fs_lock(fs);
+    struct memory_op *o = memory_op_new(fs, done, arg);
+    struct memory_fs *m = memory_lock(fs);
     struct memory_place at;
     o->res.err = find(m, path, follow, &at);
     if (o->res.err == GW_OK) {
@@ -376,19 +148,19 @@ static struct op *memory_stat(struct fs *fs, const char *path, bool follow, fs_d
 static struct op *memory_setstat(struct fs *fs, const char *path, bool follow,
                                  const struct fs_attr *attr, fs_done_fn *done, void *arg)
 {
-    struct memory_fs *m = fs_lock(fs);
+    struct memory_fs *m = memory_lock(fs);
     struct memory_place at;
-    enum gw_err err = read_only(m) ? GW_READ_ONLY : find(m, path, follow, &at);
+    enum gw_err err = memory_is_read_only(m) ? GW_READ_ONLY : find(m, path, follow, &at);
     if (err == GW_OK)
-        err = set_attr(m, at.node, attr);
+        err = memory_set_attr(m, at.node, attr);
     memory_tree_unlock(m->tree);
-    return finish(fs, err, done, arg);
+    return memory_op_end(fs, err, done, arg);
 }
 
 static struct op *memory_opendir(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
 {
-    struct memory_op *o = op_new(fs, done, arg);
-    struct memory_fs *m = fs_lock(fs);
+    struct memory_op *o = memory_op_new(fs, done, arg);
+    struct memory_fs *m = memory_lock(fs);
     struct memory_place at;
     o->res.err = find(m, path, true, &at);
     if (o->res.err == GW_OK && at.node->attr.kind != FS_KIND_DIR)
@@ -406,11 +178,11 @@ static struct op *memory_opendir(struct fs *fs, const char *path, fs_done_fn *do
 static struct op *memory_readdir(struct fs_dir *dir, size_t want, fs_done_fn *done, void *arg)
 {
     struct memory_dir *d = (struct memory_dir *)dir;
-    struct memory_op *o = op_new(dir->fs, done, arg);
+    struct memory_op *o = memory_op_new(dir->fs, done, arg);
     if (want == 0 || want > READDIR_MAX)
         want = READDIR_MAX;
     o->entries = mem_array(want, sizeof *o->entries);
-    struct memory_fs *m = fs_lock(dir->fs);
+    struct memory_fs *m = memory_lock(dir->fs);
     size_t i = memory_tree_after(d->node, d->last);
     for (; i < d->node->nlinks && o->res.nentries < want; i++) {
         const struct memory_link *link = &d->node->links[i];
@@ -431,7 +203,7 @@ static struct op *memory_readdir(struct fs_dir *dir, size_t want, fs_done_fn *do
 static void memory_closedir(struct fs_dir *dir)
 {
     struct memory_dir *d = (struct memory_dir *)dir;
-    unref((struct memory_fs *)dir->fs, &d->node);
+    memory_unref((struct memory_fs *)dir->fs, &d->node);
     mem_free(d->last);
     mem_free(d);
 }
@@ -439,7 +211,7 @@ static void memory_closedir(struct fs_dir *dir)
 static enum gw_err take_away(struct memory_fs *m, const char *path, bool dir)
 {
     struct memory_place at;
-    enum gw_err err = read_only(m) ? GW_READ_ONLY : find(m, path, false, &at);
+    enum gw_err err = memory_is_read_only(m) ? GW_READ_ONLY : find(m, path, false, &at);
     if (err != GW_OK)
         return err;
     if (at.dir == NULL)
@@ -454,18 +226,18 @@ static enum gw_err take_away(struct memory_fs *m, const char *path, bool dir)
 
 static struct op *memory_remove(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
 {
-    struct memory_fs *m = fs_lock(fs);
+    struct memory_fs *m = memory_lock(fs);
     enum gw_err err = take_away(m, path, false);
     memory_tree_unlock(m->tree);
-    return finish(fs, err, done, arg);
+    return memory_op_end(fs, err, done, arg);
 }
 
 static struct op *memory_rmdir(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
 {
-    struct memory_fs *m = fs_lock(fs);
+    struct memory_fs *m = memory_lock(fs);
     enum gw_err err = take_away(m, path, true);
     memory_tree_unlock(m->tree);
-    return finish(fs, err, done, arg);
+    return memory_op_end(fs, err, done, arg);
 }
 
 /* A new node at a free name; target for a link. */
@@ -493,28 +265,28 @@ static enum gw_err create(struct memory_fs *m, const char *path, enum fs_kind ki
 static struct op *memory_mkdir(struct fs *fs, const char *path, const struct fs_attr *attr,
                                fs_done_fn *done, void *arg)
 {
-    struct memory_fs *m = fs_lock(fs);
+    struct memory_fs *m = memory_lock(fs);
     enum gw_err err = create(m, path, FS_KIND_DIR, attr, NULL);
     memory_tree_unlock(m->tree);
-    return finish(fs, err, done, arg);
+    return memory_op_end(fs, err, done, arg);
 }
 
 static struct op *memory_symlink(struct fs *fs, const char *target, const char *path,
                                  fs_done_fn *done, void *arg)
 {
-    struct memory_fs *m = fs_lock(fs);
+    struct memory_fs *m = memory_lock(fs);
     enum gw_err err = m->no_links != 0 ? GW_DENIED
                       : target[0] == '\0' || strlen(target) >= FS_PATH_MAX
                           ? GW_BAD_ARG
                           : create(m, path, FS_KIND_LINK, NULL, target);
     memory_tree_unlock(m->tree);
-    return finish(fs, err, done, arg);
+    return memory_op_end(fs, err, done, arg);
 }
 
 static struct op *memory_readlink(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
 {
-    struct memory_op *o = op_new(fs, done, arg);
-    struct memory_fs *m = fs_lock(fs);
+    struct memory_op *o = memory_op_new(fs, done, arg);
+    struct memory_fs *m = memory_lock(fs);
     struct memory_place at;
     o->res.err = find(m, path, false, &at);
     if (o->res.err == GW_OK && at.node->attr.kind != FS_KIND_LINK)
@@ -529,7 +301,7 @@ static struct op *memory_readlink(struct fs *fs, const char *path, fs_done_fn *d
 static struct op *memory_hardlink(struct fs *fs, const char *from, const char *to, fs_done_fn *done,
                                   void *arg)
 {
-    struct memory_fs *m = fs_lock(fs);
+    struct memory_fs *m = memory_lock(fs);
     struct memory_place a;
     struct memory_place b;
     enum gw_err err = find(m, from, false, &a);
@@ -540,16 +312,16 @@ static struct op *memory_hardlink(struct fs *fs, const char *from, const char *t
     if (err == GW_OK)
         err = memory_tree_link(m->tree, b.dir, b.name, a.node);
     memory_tree_unlock(m->tree);
-    return finish(fs, err, done, arg);
+    return memory_op_end(fs, err, done, arg);
 }
 
 static enum gw_err move(struct memory_fs *m, const char *from, const char *to, uint32_t flags)
 {
     struct memory_place a;
     struct memory_place b;
-    enum gw_err err = read_only(m) ? GW_READ_ONLY : find(m, from, false, &a);
+    enum gw_err err = memory_is_read_only(m) ? GW_READ_ONLY : find(m, from, false, &a);
     if (err == GW_OK)
-        err = walk(m, to, false, &b);
+        err = memory_walk(m, to, false, &b);
     if (err != GW_OK)
         return err;
     if (a.dir == NULL || b.dir == NULL)
@@ -579,20 +351,20 @@ static enum gw_err move(struct memory_fs *m, const char *from, const char *to, u
 static struct op *memory_rename(struct fs *fs, const char *from, const char *to, uint32_t flags,
                                 fs_done_fn *done, void *arg)
 {
-    struct memory_fs *m = fs_lock(fs);
+    struct memory_fs *m = memory_lock(fs);
     enum gw_err err = move(m, from, to, flags);
     memory_tree_unlock(m->tree);
-    return finish(fs, err, done, arg);
+    return memory_op_end(fs, err, done, arg);
 }
 
 static struct op *memory_statvfs(struct fs *fs, const char *path, fs_done_fn *done, void *arg)
 {
-    struct memory_op *o = op_new(fs, done, arg);
-    struct memory_fs *m = fs_lock(fs);
+    struct memory_op *o = memory_op_new(fs, done, arg);
+    struct memory_fs *m = memory_lock(fs);
     struct memory_place at;
     o->res.err = find(m, path, true, &at);
     memory_tree_space(m->tree, &o->space);
-    o->space.read_only = read_only(m);
+    o->space.read_only = memory_is_read_only(m);
     memory_tree_unlock(m->tree);
     o->res.space = &o->space;
     return &o->op;
@@ -601,23 +373,23 @@ static struct op *memory_statvfs(struct fs *fs, const char *path, fs_done_fn *do
 static void memory_fs_free(struct fs *fs)
 {
     struct memory_fs *m = (struct memory_fs *)fs;
-    unref(m, &m->root);
+    memory_unref(m, &m->root);
     backend_unref(&m->backend);
     mem_free(m);
 }
 
 static const struct fs_type memory_type = {
     .name = "memory",
-    .open = memory_open,
-    .read_now = memory_read_now,
-    .read = memory_read,
-    .write_now = memory_write_now,
-    .write = memory_write,
-    .fsync = memory_fsync,
-    .fstat = memory_fstat,
-    .fsetstat = memory_fsetstat,
-    .close = memory_close,
-    .abort = memory_abort,
+    .open = memory_file_open,
+    .read_now = memory_file_read_now,
+    .read = memory_file_read,
+    .write_now = memory_file_write_now,
+    .write = memory_file_write,
+    .fsync = memory_file_fsync,
+    .fstat = memory_file_fstat,
+    .fsetstat = memory_file_fsetstat,
+    .close = memory_file_close,
+    .abort = memory_file_abort,
     .stat = memory_stat,
     .setstat = memory_setstat,
     .opendir = memory_opendir,
@@ -631,7 +403,7 @@ static const struct fs_type memory_type = {
     .symlink = memory_symlink,
     .hardlink = memory_hardlink,
     .statvfs = memory_statvfs,
-    .copy = memory_copy,
+    .copy = memory_file_copy,
     .free = memory_fs_free,
 };
 
