@@ -2,13 +2,17 @@
 import os
 import pty
 import select
+import subprocess
+
+from gateway import PATIENCE
 
 
 def on_terminal(argv, answers):
     """Runs argv on a terminal of its own; each answer is typed when a prompt has come. (code, all that it showed)."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execv(argv[0], argv)
+    # Not pty.fork(): readers of logs run beside, and a fork of threads may stand still (Python 3.12 warns).
+    fd, terminal = pty.openpty()
+    process = subprocess.Popen(["setsid", "--ctty", "--wait", *argv], stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
     shown = b""
     answers = list(answers)
     asked = 0
@@ -26,5 +30,4 @@ def on_terminal(argv, answers):
             asked = shown.count(b": ")
             os.write(fd, answers.pop(0).encode() + b"\n")
     os.close(fd)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), shown.decode()
+    return process.wait(PATIENCE), shown.decode()
