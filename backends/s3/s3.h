@@ -46,6 +46,7 @@ struct s3_conf {
     struct s3_conf_tls tls;
     uint32_t part_mb; /* the first parts' size; the ladder grows from there */
     uint32_t max_parts;
+    bool equal_parts;                                  /* no ladder */
     uint32_t upload_concurrency, download_concurrency; /* requests a file */
     uint32_t copy_part_mb;       /* a server-side copy of more goes in parts */
     uint32_t rename_max_objects; /* of a folder */

@@ -126,6 +126,9 @@ const struct opt_spec s3_options[] = {
     NUMBER(max_parts, "10000", 10, 10000,
            "The most parts of an upload that the store takes: 10,000 by S3's rules, 1,000 in "
            "OpenStack Swift. Fewer parts grow sooner."),
+    {AT(equal_parts), .type = OPT_BOOL, .dflt = "false",
+     .help = "Parts do not grow: for stores that want all but the last one equally large, as "
+             "Cloudflare's R2 does. A file then holds part_mb times max_parts at most."},
     NUMBER(upload_concurrency, "4", 1, 64, "Parts of one file on their way at once."),
     NUMBER(download_concurrency, "4", 1, 64, "Ranges of one file asked for at once."),
     NUMBER(copy_part_mb, "5120", 5, 5120,

@@ -39,6 +39,8 @@ static uint64_t part_size_of(void *arg, uint32_t number)
     const struct s3_conf *c = s3_store_of_file(&w->file)->conf;
     if (number > c->max_parts)
         return 0;
+    if (c->equal_parts)
+        return (uint64_t)c->part_mb << 20;
     return s3_meta_part_size((uint64_t)c->part_mb << 20, number, c->max_parts);
 }
 

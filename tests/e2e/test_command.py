@@ -145,7 +145,7 @@ def test_probe(postern, tmp_path):
     assert command(good, "check", "--probe").returncode == OK
     bad = postern({"disk": {"type": "local", "root": str(tmp_path / "none")}}, start=False)
     done = command(bad, "check", "--probe")
-    assert done.returncode == CONFIG and "backends.disk: " in done.stderr, done.stderr
+    assert done.returncode == CONFIG and "backends.disk.root: " in done.stderr, done.stderr
 
 
 def test_probe_s3(radosgw, postern):

@@ -45,7 +45,6 @@ static void test_upload_faults(void **state)
         {S3_STUB_ERROR_IN_200, "POST", "uploadId", 0, 1, 3 * S3_LAB_MIB, 0, GW_OK, 0},
         {S3_STUB_ERROR_IN_200, "POST", "uploadId", 0, 99, 3 * S3_LAB_MIB, 0, GW_UPSTREAM, 0},
         {S3_STUB_DENIED, "POST", "uploadId", 0, 99, 3 * S3_LAB_MIB, 0, GW_DENIED, 0},
-        {S3_STUB_SLOW_DOWN, "DELETE", "uploadId", 0, 2, 0, 0, GW_OK, 0},
     };
     struct s3_lab *e = *state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -62,6 +61,8 @@ static void test_upload_faults(void **state)
         assert_int_equal(err, rows[i].err);
         int64_t want = err == GW_OK ? (int64_t)rows[i].size : -1;
         assert_int_equal(s3_stub_object(e->stub, key, NULL), want);
+        if (s3_stub_failed(e->stub) == 0)
+            fail_msg("row %zu: the fault never came", i);
         s3_stub_fail(e->stub, S3_STUB_NONE, "", "", 0, 0);
         if (rows[i].left == 0)
             assert_true(sync_until(e->loop, s3_lab_no_uploads, e));
@@ -73,6 +74,67 @@ static void test_upload_faults(void **state)
             assert_int_equal(s3_stub_uploads(e->stub), 0);
         }
     }
+}
+
+static bool one_upload(void *arg)
+{
+    const struct s3_lab *e = arg;
+    return s3_stub_uploads(e->stub) == 1;
+}
+
+/* The abort of an upload that is thrown away: refused, lost, or answered with OK and not done. It
+ * is over when the server says that there is no such upload. */
+static void test_aborts_are_repeated(void **state)
+{
+    static const struct {
+        enum s3_stub_fault fault;
+        unsigned times;
+    } rows[] = {
+        {S3_STUB_NONE, 0},        {S3_STUB_SLOW_DOWN, 6},    {S3_STUB_LOSE_REQUEST, 6},
+        {S3_STUB_LOSE_ANSWER, 1}, {S3_STUB_ERROR_IN_200, 2},
+    };
+    struct s3_lab *e = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fs_file *f;
+        struct mover up = {0};
+        assert_int_equal(sync_open(e->fs, "/thrown", MOVER_NEW, &f), GW_OK);
+        assert_int_equal(mover_run(&up, f, 3 * S3_LAB_MIB, 32768, 8), GW_OK);
+        assert_true(sync_until(e->loop, one_upload, e));
+        s3_stub_fail(e->stub, rows[i].fault, "DELETE", "uploadId", 0, rows[i].times);
+        fs_abort(&f);
+        assert_true(sync_until(e->loop, s3_lab_no_uploads, e));
+        assert_int_equal(s3_stub_failed(e->stub), rows[i].times);
+        s3_stub_fail(e->stub, S3_STUB_NONE, "", "", 0, 0);
+        assert_int_equal(s3_stub_object(e->stub, "p/thrown", NULL), -1);
+    }
+}
+
+/* 1 MiB each, ten at most: the ladder begins with the third. */
+static void test_parts_grow_or_do_not(void **state)
+{
+    static const struct {
+        bool equal;
+        uint64_t mib;
+        enum gw_err err;
+        unsigned puts;
+    } rows[] = {{false, 5, GW_OK, 3},
+                {true, 5, GW_OK, 5},
+                {true, 10, GW_OK, 10},
+                {false, 12, GW_OK, 5},
+                {true, 11, GW_TOO_LARGE, 10}};
+    struct s3_lab *e = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sync closed;
+        e->conf.max_parts = 10;
+        e->conf.equal_parts = rows[i].equal;
+        unsigned before = s3_stub_requests(e->stub, "PUT");
+        enum gw_err err =
+            mover_upload(e->fs, "/grown", MOVER_NEW, rows[i].mib * S3_LAB_MIB, &closed);
+        assert_int_equal(err, rows[i].err);
+        if (err == GW_OK)
+            assert_int_equal(s3_stub_requests(e->stub, "PUT") - before, rows[i].puts);
+    }
+    assert_true(sync_until(e->loop, s3_lab_no_uploads, e));
 }
 
 /* What is there already looks like what could not be stored: as long, of as many parts. */
@@ -260,8 +322,10 @@ static void test_open_flags(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_upload_faults), ROW(test_old_content_is_no_success), ROW(test_order_of_writes),
-        ROW(test_attributes),    ROW(test_late_mtime_of_another),     ROW(test_open_flags),
+        ROW(test_upload_faults),         ROW(test_aborts_are_repeated),
+        ROW(test_parts_grow_or_do_not),  ROW(test_old_content_is_no_success),
+        ROW(test_order_of_writes),       ROW(test_attributes),
+        ROW(test_late_mtime_of_another), ROW(test_open_flags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
