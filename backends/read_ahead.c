@@ -1,4 +1,4 @@
-#include "backends/read_ahead.h"
+#include "backends/read_ahead_impl.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -18,26 +18,6 @@
 #define STRAY_MAX 4u
 /* What nobody read for so long is given back to the budget. */
 #define IDLE_MS 10000u
-/* Ranges without a single byte, one after the other, before a read fails; the client has retried
- * each of them already. */
-#define TRIES      4u
-#define BACKOFF_MS 50u
-#define ETAG_MAX   256u
-
-/* One ranged GET and what it brought. */
-struct block {
-    struct list node; /* in reader->blocks, by offset; never overlapping */
-    struct read_ahead *reader;
-    uint64_t off;
-    size_t len, have, served;
-    uint8_t *data;
-    size_t room; /* of data: len may have become less */
-    size_t budget;
-    struct op *step; /* the GET, or the pause before the next one */
-    unsigned tries;  /* since the last byte */
-    bool surplus;    /* complete, and its GET is paused before what nobody asked for */
-    uint64_t touched;
-};
 
 struct read_op {
     struct op op;
@@ -58,51 +38,21 @@ struct first_op {
     void *arg;
 };
 
-struct read_ahead {
-    struct read_ahead_conf conf;
-    struct first_op *opening; /* while the first GET is under way */
-    struct fs_attr attr;
-    char etag[ETAG_MAX]; /* with its quotes; "" = the server gave none */
-    bool known;          /* attr and etag are those of the first answer */
-    struct list blocks, waiting;
-    uint64_t next;   /* where a reader in order reads on */
-    size_t ahead;    /* size of the next read-ahead block; 0 = reads at random */
-    uint64_t clock;  /* counts reads: for `touched` */
-    enum gw_err err; /* sticks: no read can succeed any more */
-    char text[FS_TEXT_MAX];
-    struct op *turn;   /* serves what waits */
-    struct op *budget; /* a demand that waits for memory */
-    size_t budget_bytes;
-    uint64_t demand_off;
-    struct op *idle;
-    uint64_t idle_clock;
-};
-
 static void serve(void *arg);
-static void block_get(void *arg);
 
-static void wake(struct read_ahead *r)
+void read_ahead_wake(struct read_ahead *r)
 {
     if (r->turn == NULL)
         r->turn = loop_defer(r->conf.loop, serve, r);
 }
 
-static void block_free(struct block *b)
-{
-    op_cancel(&b->step);
-    list_remove(&b->node);
-    buffers_put(budget_buffers(b->reader->conf.budget), &b->data, b->room);
-    budget_give(b->reader->conf.budget, b->budget);
-    mem_free(b);
-}
-
-static void reader_fail(struct read_ahead *r, enum gw_err err, const char *text)
+void read_ahead_fail(struct read_ahead *r, enum gw_err err, const char *text)
 {
     if (r->err == GW_OK) {
         r->err = err;
         snprintf(r->text, sizeof r->text, "%s", text != NULL ? text : gw_err_text(err));
     }
-    wake(r);
+    read_ahead_wake(r);
 }
 
 void read_ahead_free(struct read_ahead **rp)
@@ -116,158 +66,13 @@ void read_ahead_free(struct read_ahead **rp)
     op_cancel(&r->budget);
     op_cancel(&r->idle);
     while (!list_empty(&r->blocks))
-        block_free(LIST_ENTRY(list_first(&r->blocks), struct block, node));
+        read_ahead_block_free(LIST_ENTRY(list_first(&r->blocks), struct read_ahead_block, node));
     mem_free(r);
-}
-
-/* The GET of a block. */
-
-static bool refuse(struct read_ahead *r, const char *what)
-{
-    char text[FS_TEXT_MAX];
-    snprintf(text, sizeof text, "%s %s", r->conf.type->name, what);
-    reader_fail(r, GW_UPSTREAM, text);
-    return false;
-}
-
-/* Is it the range that was asked for? */
-static bool right_range(struct read_ahead *r, const struct http_res *res, uint64_t from)
-{
-    if (http_res_status(res) != 206)
-        return from == 0 || r->conf.type->starts_at_offset || refuse(r, "ignores ranges");
-    const char *range = http_res_header(res, "Content-Range");
-    char want[40];
-    int n = snprintf(want, sizeof want, "bytes %llu-", (unsigned long long)from);
-    if (range == NULL || strncmp(range, want, (size_t)n) != 0)
-        return refuse(r, "answered with another range than it was asked for");
-    return true;
-}
-
-static bool weak(const char *etag)
-{
-    return strncmp(etag, "W/", 2) == 0;
-}
-
-/* Some servers' tags are weak for as long as a file is young, and name the same bytes. */
-static bool same_etag(const char *a, const char *b)
-{
-    return strcmp(weak(a) ? a + 2 : a, weak(b) ? b + 2 : b) == 0;
-}
-
-static bool block_head(void *arg, const struct http_res *res)
-{
-    struct block *b = arg;
-    struct read_ahead *r = b->reader;
-    const char *etag = http_res_header(res, "ETag");
-    if (etag == NULL)
-        etag = "";
-    if (!right_range(r, res, b->off + b->have))
-        return false;
-    if (!r->known) {
-        if (!r->conf.type->attr(r->conf.src, res, &r->attr) || strlen(etag) >= sizeof r->etag)
-            return refuse(r, "answered without a usable size or ETag");
-        memcpy(r->etag, etag, strlen(etag) + 1);
-        r->known = true;
-        if (b->len > r->attr.size) {
-            b->len = (size_t)r->attr.size;
-            budget_give(r->conf.budget, b->budget - b->len);
-            b->budget = b->len;
-        }
-    } else if (!same_etag(etag, r->etag)) {
-        reader_fail(r, GW_CHANGED, "the file was changed while it was read");
-        return false;
-    }
-    return true;
-}
-
-static bool block_body(void *arg, struct gw_span part)
-{
-    struct block *b = arg;
-    size_t n = part.len;
-    if (n > b->len - b->have)
-        n = b->len - b->have;
-    if (n > 0)
-        memcpy(b->data + b->have, part.ptr, n);
-    b->have += n;
-    b->tries = 0;
-    wake(b->reader);
-    /* A server that sends on behind what was asked for is stopped by serve(). */
-    b->surplus = n < part.len;
-    return !b->surplus;
-}
-
-static void first_end(struct first_op *o, const struct remote_res *res);
-
-/* Faults that a new range may get over; the client has given up on this one. */
-static bool passing(enum gw_err err)
-{
-    return err == GW_IO || err == GW_TIMEOUT || err == GW_OK;
-}
-
-static void block_done(void *arg, const struct remote_res *res)
-{
-    struct block *b = arg;
-    struct read_ahead *r = b->reader;
-    b->step = NULL;
-    if (!r->known) {
-        assert(r->opening != NULL);
-        first_end(r->opening, res);
-        return;
-    }
-    bool whole = b->have == b->len;
-    if (!whole && r->err == GW_OK) {
-        /* Cut off, or shorter than it should be: go on from there, if it is still the same. */
-        if (passing(res->err) && b->tries < TRIES)
-            b->step =
-                deadline_start(r->conf.loop, (uint64_t)BACKOFF_MS << b->tries++, block_get, b);
-        else
-            reader_fail(r, res->err == GW_OK || res->err == GW_EOF ? GW_IO : res->err, res->text);
-    }
-    if (whole && b->served >= b->len)
-        block_free(b);
-    wake(r);
-}
-
-static void block_get(void *arg)
-{
-    struct block *b = arg;
-    struct read_ahead *r = b->reader;
-    bool strong = r->known && r->etag[0] != '\0' && !weak(r->etag);
-    const struct read_ahead_range range = {
-        .off = b->off + b->have, .len = b->len - b->have, .etag = strong ? r->etag : NULL};
-    b->step = r->conf.type->get(r->conf.src, &range, block_head, block_body, block_done, b);
-}
-
-/* A block of len bytes whose memory is taken already; its GET starts at once. NULL: no memory. */
-static struct block *block_new(struct read_ahead *r, uint64_t off, size_t len, size_t budget)
-{
-    struct block *b = mem_zalloc(sizeof *b);
-    b->data = buffers_get(budget_buffers(r->conf.budget), len);
-    if (b->data == NULL) {
-        mem_free(b);
-        budget_give(r->conf.budget, budget);
-        return NULL;
-    }
-    b->reader = r;
-    b->off = off;
-    b->len = b->room = len;
-    b->budget = budget;
-    b->touched = r->clock;
-    struct list *after = &r->blocks;
-    LIST_EACH(it, &r->blocks)
-    {
-        if (LIST_ENTRY(it, struct block, node)->off > off)
-            break;
-        after = it;
-    }
-    list_push(after->next, &b->node); /* before what follows */
-    block_get(b);
-    return b;
 }
 
 /* What is here, what is coming, and what is to be asked for. */
 
-static bool running(const struct block *b)
+static bool running(const struct read_ahead_block *b)
 {
     return b->step != NULL;
 }
@@ -276,7 +81,7 @@ static unsigned count_running(const struct read_ahead *r)
 {
     unsigned n = 0;
     LIST_EACH(it, &r->blocks)
-    n += running(LIST_ENTRY(it, struct block, node));
+    n += running(LIST_ENTRY(it, struct read_ahead_block, node));
     return n;
 }
 
@@ -288,7 +93,7 @@ static uint64_t covered(const struct read_ahead *r, uint64_t off, uint64_t end, 
     *ready = off;
     LIST_EACH(it, &r->blocks)
     {
-        const struct block *b = LIST_ENTRY(it, struct block, node);
+        const struct read_ahead_block *b = LIST_ENTRY(it, struct read_ahead_block, node);
         if (b->off > claimed || claimed >= end)
             break;
         if (b->off + b->len <= claimed)
@@ -304,14 +109,14 @@ static uint64_t next_block_off(const struct read_ahead *r, uint64_t off)
 {
     LIST_EACH(it, &r->blocks)
     {
-        const struct block *b = LIST_ENTRY(it, struct block, node);
+        const struct read_ahead_block *b = LIST_ENTRY(it, struct read_ahead_block, node);
         if (b->off > off)
             return b->off;
     }
     return UINT64_MAX;
 }
 
-static bool wanted(const struct read_ahead *r, const struct block *b)
+static bool wanted(const struct read_ahead *r, const struct read_ahead_block *b)
 {
     LIST_EACH(it, &r->waiting)
     {
@@ -327,11 +132,11 @@ static bool wanted(const struct read_ahead *r, const struct block *b)
 static void drop_strays(struct read_ahead *r, unsigned keep)
 {
     for (;;) {
-        struct block *oldest = NULL;
+        struct read_ahead_block *oldest = NULL;
         unsigned n = 0;
         LIST_EACH(it, &r->blocks)
         {
-            struct block *b = LIST_ENTRY(it, struct block, node);
+            struct read_ahead_block *b = LIST_ENTRY(it, struct read_ahead_block, node);
             bool ahead = r->ahead > 0 && b->off + b->len > r->next;
             if (wanted(r, b) || (keep > 0 && ahead) || (keep == 0 && running(b)))
                 continue;
@@ -341,7 +146,7 @@ static void drop_strays(struct read_ahead *r, unsigned keep)
         }
         if (oldest == NULL || n <= keep)
             return;
-        block_free(oldest);
+        read_ahead_block_free(oldest);
     }
 }
 
@@ -379,7 +184,7 @@ static void look_ahead(struct read_ahead *r)
             next_block_off(r, at) < r->attr.size ? next_block_off(r, at) : r->attr.size;
         if (len > limit - at)
             len = (size_t)(limit - at);
-        if (!budget_take(budget, len) || block_new(r, at, len, len) == NULL)
+        if (!budget_take(budget, len) || read_ahead_block_new(r, at, len, len) == NULL)
             break;
         if (r->ahead < AHEAD_MAX)
             r->ahead *= 2;
@@ -402,10 +207,10 @@ static void demand_granted(void *arg)
     } else {
         if (len > limit - r->demand_off)
             len = (size_t)(limit - r->demand_off);
-        if (block_new(r, r->demand_off, len, r->budget_bytes) == NULL)
-            reader_fail(r, GW_NO_MEMORY, NULL);
+        if (read_ahead_block_new(r, r->demand_off, len, r->budget_bytes) == NULL)
+            read_ahead_fail(r, GW_NO_MEMORY, NULL);
     }
-    wake(r);
+    read_ahead_wake(r);
 }
 
 /* Asks for what [off, end) still lacks. */
@@ -425,8 +230,8 @@ static void demand(struct read_ahead *r, uint64_t off, uint64_t end)
             r->budget = budget_wait(r->conf.loop, r->conf.budget, len, demand_granted, r);
             return;
         }
-        if (block_new(r, at, len, len) == NULL)
-            reader_fail(r, GW_NO_MEMORY, NULL);
+        if (read_ahead_block_new(r, at, len, len) == NULL)
+            read_ahead_fail(r, GW_NO_MEMORY, NULL);
     }
 }
 
@@ -453,7 +258,7 @@ static void copy_out(struct read_ahead *r, uint64_t off, uint64_t end, uint8_t *
 {
     LIST_EACH_SAFE(it, tmp, &r->blocks)
     {
-        struct block *b = LIST_ENTRY(it, struct block, node);
+        struct read_ahead_block *b = LIST_ENTRY(it, struct read_ahead_block, node);
         if (b->off + b->len <= off)
             continue;
         if (off >= end || b->off > off)
@@ -466,7 +271,7 @@ static void copy_out(struct read_ahead *r, uint64_t off, uint64_t end, uint8_t *
         b->served += n;
         b->touched = r->clock;
         if (b->served >= b->len && !running(b))
-            block_free(b);
+            read_ahead_block_free(b);
     }
 }
 
@@ -520,20 +325,20 @@ static void stop_surplus(struct read_ahead *r)
 {
     LIST_EACH_SAFE(it, tmp, &r->blocks)
     {
-        struct block *b = LIST_ENTRY(it, struct block, node);
+        struct read_ahead_block *b = LIST_ENTRY(it, struct read_ahead_block, node);
         if (!b->surplus)
             continue;
         b->surplus = false;
         op_cancel(&b->step);
         if (b->served >= b->len)
-            block_free(b);
+            read_ahead_block_free(b);
     }
 }
 
 static bool all_here(const struct read_ahead *r)
 {
     LIST_EACH(it, &r->blocks)
-    if (running(LIST_ENTRY(it, struct block, node)))
+    if (running(LIST_ENTRY(it, struct read_ahead_block, node)))
         return false;
     return true;
 }
@@ -545,7 +350,7 @@ static void serve(void *arg)
     stop_surplus(r);
     if (r->opening != NULL) {
         if (r->err != GW_OK || (r->known && all_here(r)))
-            first_end(r->opening, &(struct remote_res){.err = r->err, .text = r->text, .code = ""});
+            read_ahead_opened(r, &(struct remote_res){.err = r->err, .text = r->text, .code = ""});
         return;
     }
     uint64_t end;
@@ -554,7 +359,8 @@ static void serve(void *arg)
         look_ahead(r);
         return;
     }
-    wake(r); /* for the next one: a done may close the file, so nothing is touched after it */
+    /* For the next one: a done may close the file, so nothing is touched after it. */
+    read_ahead_wake(r);
     uint64_t ready;
     covered(r, w->off, end, &ready);
     if (ready >= end) {
@@ -609,7 +415,7 @@ struct op *read_ahead_start(struct read_ahead *r, uint64_t off, size_t len, fs_d
     learn(r, off, end);
     drop_strays(r, STRAY_MAX);
     demand(r, off, end);
-    wake(r);
+    read_ahead_wake(r);
     return &w->op;
 }
 
@@ -622,15 +428,16 @@ static void first_cancel(struct op *op)
     op_cancel(&o->step);
     r->opening = NULL;
     while (!list_empty(&r->blocks))
-        block_free(LIST_ENTRY(list_first(&r->blocks), struct block, node));
+        read_ahead_block_free(LIST_ENTRY(list_first(&r->blocks), struct read_ahead_block, node));
     mem_free(o);
 }
 
 static const struct op_type first_type = {"read_ahead_first", first_cancel};
 
-static void first_end(struct first_op *o, const struct remote_res *res)
+void read_ahead_opened(struct read_ahead *r, const struct remote_res *res)
 {
-    struct read_ahead *r = o->reader;
+    struct first_op *o = r->opening;
+    assert(o != NULL);
     struct remote_res out = *res;
     r->opening = NULL;
     if (r->err != GW_OK)
@@ -639,7 +446,8 @@ static void first_end(struct first_op *o, const struct remote_res *res)
         out.err = GW_UPSTREAM;
     if (out.err != GW_OK)
         while (!list_empty(&r->blocks))
-            block_free(LIST_ENTRY(list_first(&r->blocks), struct block, node));
+            read_ahead_block_free(
+                LIST_ENTRY(list_first(&r->blocks), struct read_ahead_block, node));
     o->done(o->arg, &out);
     mem_free(o);
 }
@@ -649,8 +457,8 @@ static void first_granted(void *arg)
     struct first_op *o = arg;
     struct read_ahead *r = o->reader;
     o->step = NULL;
-    if (block_new(r, 0, r->budget_bytes, r->budget_bytes) == NULL)
-        reader_fail(r, GW_NO_MEMORY, NULL);
+    if (read_ahead_block_new(r, 0, r->budget_bytes, r->budget_bytes) == NULL)
+        read_ahead_fail(r, GW_NO_MEMORY, NULL);
 }
 
 struct op *read_ahead_first(struct read_ahead *r, size_t len, remote_done_fn *done, void *arg)
