@@ -81,5 +81,10 @@ void remote_file_abort(struct fs_file *f);
  * it nothing may be written to `to`, and nothing after it. */
 struct op *remote_file_copy(struct fs_file *from, uint64_t off, uint64_t len, struct fs_file *to,
                             uint64_t to_off, fs_done_fn *done, void *arg);
+#define REMOTE_FILE_ROWS                                                                           \
+    .read_now = remote_file_read_now, .read = remote_file_read,                                    \
+    .write_now = remote_file_write_now, .write = remote_file_write, .fsync = remote_file_fsync,    \
+    .fstat = remote_file_fstat, .fsetstat = remote_file_fsetstat, .close = remote_file_close,      \
+    .abort = remote_file_abort, .copy = remote_file_copy
 
 #endif

@@ -78,16 +78,7 @@ static struct op *get(void *src, const struct read_ahead_range *range, http_head
     return NULL;
 }
 
-static const struct fs_type view_type = {.read_now = remote_file_read_now,
-                                         .read = remote_file_read,
-                                         .write_now = remote_file_write_now,
-                                         .write = remote_file_write,
-                                         .fsync = remote_file_fsync,
-                                         .fstat = remote_file_fstat,
-                                         .fsetstat = remote_file_fsetstat,
-                                         .close = remote_file_close,
-                                         .abort = remote_file_abort,
-                                         .copy = remote_file_copy};
+static const struct fs_type view_type = {REMOTE_FILE_ROWS};
 static const struct remote_file_type read_type = {.set = set};
 static const struct remote_file_type write_type = {.commit = commit, .drop = drop};
 static const struct read_ahead_type ahead_type = {.name = "nobody", .get = get};
