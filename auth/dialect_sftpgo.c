@@ -119,13 +119,19 @@ static void answer_user(const struct dialect *d, const struct auth_req *req,
     json_decref(user);
 }
 
+/* 408 and 429 say nothing about the user. */
+static bool is_refusal(unsigned status)
+{
+    return status >= 400 && status < 500 && status != 408 && status != 429;
+}
+
 static void answer_sftpgo(const struct dialect *d, const struct auth_req *req,
                           struct dialect_ask *ask, const struct dialect_got *got,
                           struct dialect_verdict *v)
 {
     if (d->transport == DIALECT_HTTP && got->status != 200) {
-        dialect_say(v, got->status >= 400 && got->status < 500 ? AUTH_REJECT : AUTH_FAULT,
-                    "HTTP status %u", got->status);
+        dialect_say(v, is_refusal(got->status) ? AUTH_REJECT : AUTH_FAULT, "HTTP status %u",
+                    got->status);
         return;
     }
     if (ask->part == DIALECT_SFTPGO_DIALOG) {

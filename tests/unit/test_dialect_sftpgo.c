@@ -109,6 +109,8 @@ static void test_answer(void **state)
         {200, " \r\n", AUTH_REJECT, "empty answer"},
         {401, EXAMPLE, AUTH_REJECT, "HTTP status 401"},
         {404, "", AUTH_REJECT, "HTTP status 404"},
+        {408, "", AUTH_FAULT, "HTTP status 408"},
+        {429, EXAMPLE, AUTH_FAULT, "HTTP status 429"},
         {204, "", AUTH_FAULT, "HTTP status 204"},
         {302, EXAMPLE, AUTH_FAULT, "HTTP status 302"},
         {500, EXAMPLE, AUTH_FAULT, "HTTP status 500"},
