@@ -166,8 +166,12 @@ enum gw_err conn_channel_prepare(struct conn *c)
     c->quota = quota_new(c->vfs, c->id, &c->log);
     c->up = rate_of(c, c->id->limits.upload_kib_s);
     c->down = rate_of(c, c->id->limits.download_kib_s);
-    if (maxpacket_needed())
+    if (maxpacket_needed()) {
         c->guard = maxpacket_attach(c->ssh); /* the passwords are through */
+        if (c->guard == NULL)                /* whoever refuses every channel has to say why */
+            LOG_EVENT(LOG_LVL_ERROR, &c->log, "no_channels",
+                      log_str("reason", "libssh 0.10 needs memfd_create() and /proc to check one"));
+    }
     return GW_OK;
 }
 

@@ -217,6 +217,24 @@ def in_own_dev(folder):
     return ["unshare", "--mount", "sh", "-c", f'{nodes} && mount --bind "$0" /dev && exec "$@"', str(folder)]
 
 
+def test_no_channel_without_a_guard(postern):
+    """libssh 0.10 only: what cannot be checked is refused, and the log says what is missing."""
+    if "libssh    0.10" not in run([POSTERN, "version"]).stdout:
+        pytest.skip("this libssh needs no guard")
+    gateway = postern(MEMORY, start=False)
+    hidden = gateway.folder / "hidden"
+    hidden.write_text("#!/bin/sh\n" "exec unshare --mount sh -c 'mount -t tmpfs none /proc && exec \"$@\"' sh "
+                      f'"{POSTERN}" "$@"\n')
+    hidden.chmod(0o700)
+    if os.geteuid() != 0 or run([hidden, "version"]).returncode != 0:
+        pytest.skip("needs a mount namespace")
+    gateway.start(binary=hidden)
+    with pytest.raises(paramiko.SSHException):
+        with session(gateway):
+            pass
+    assert "/proc" in gateway.wait_event("no_channels", user="alice")["reason"]
+
+
 def test_log_to_syslog(postern, tmp_path, monkeypatch):
     gateway = postern(MEMORY, start=False, log={"output": "syslog", "format": "text"})
     dev = tmp_path / "dev"
