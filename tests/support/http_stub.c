@@ -165,8 +165,10 @@ static bool serve_one(struct http_stub_conn *c, char *head)
     size_t length = 0;
     if (http_stub_header(&req, "Content-Length", value, sizeof value))
         length = strtoul(value, NULL, 10);
-    size_t take = s->head != NULL ? s->head(s->arg, &req) : SIZE_MAX;
+    size_t take = s->head != NULL ? s->head(s->arg, c, &req) : HTTP_STUB_ALL;
     uint8_t *body = NULL;
+    if (take == HTTP_STUB_LINGER)
+        shutdown(c->fd, SHUT_WR);
     bool ok = true;
     if (http_stub_header(&req, "Transfer-Encoding", value, sizeof value)) {
         ok = read_chunked(c, take, &body, &length);
@@ -180,8 +182,11 @@ static bool serve_one(struct http_stub_conn *c, char *head)
     }
     req.body = body;
     req.body_len = length;
-    if (ok)
+    if (ok && take == HTTP_STUB_ALL)
         ok = s->fn(s->arg, c, &req);
+    while (take == HTTP_STUB_LINGER && fill(c))
+        continue;
+    ok = ok && take != HTTP_STUB_LINGER;
     mem_free(body);
     return ok;
 }

@@ -24,9 +24,15 @@ struct http_stub_req {
 
 /* False closes the connection. */
 typedef bool http_stub_fn(void *arg, struct http_stub_conn *c, const struct http_stub_req *req);
-/* Before the body is read: how many bytes of it to take before the connection is reset; SIZE_MAX =
- * all. req has no body yet. */
-typedef size_t http_stub_head_fn(void *arg, const struct http_stub_req *req);
+/*
+ * Before the body is read (req has none yet): how many bytes of it to take before the connection is
+ * reset, or one of these. It may have answered: then the handler does not run.
+ */
+typedef size_t http_stub_head_fn(void *arg, struct http_stub_conn *c,
+                                 const struct http_stub_req *req);
+#define HTTP_STUB_ALL      SIZE_MAX       /* all of it, for the handler */
+#define HTTP_STUB_ANSWERED (SIZE_MAX - 1) /* it is read and dropped; the connection goes on */
+#define HTTP_STUB_LINGER   (SIZE_MAX - 2) /* likewise, and the connection says nothing any more */
 
 struct http_stub *http_stub_start(http_stub_fn *fn, http_stub_head_fn *head, void *arg);
 void http_stub_stop(struct http_stub **sp); /* ends all connections and joins all threads */

@@ -469,15 +469,16 @@ static enum s3_stub_fault fault_of(struct s3_stub *s, const struct http_stub_req
     return s->fault;
 }
 
-static size_t on_head(void *arg, const struct http_stub_req *r)
+static size_t on_head(void *arg, struct http_stub_conn *c, const struct http_stub_req *r)
 {
+    (void)c;
     struct s3_stub *s = arg;
     pthread_mutex_lock(&s->lock);
     bool cut = fault_of(s, r, false) == S3_STUB_CUT_BODY;
     if (cut)
         (void)fault_of(s, r, true);
     pthread_mutex_unlock(&s->lock);
-    return cut ? 1000 : SIZE_MAX;
+    return cut ? 1000 : HTTP_STUB_ALL;
 }
 
 static void count(struct s3_stub *s, const char *method)

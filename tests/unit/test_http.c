@@ -95,10 +95,10 @@ static bool serve(void *arg, struct http_stub_conn *c, const struct http_stub_re
     return http_stub_reply(c, 404, "", "no", 2);
 }
 
-static size_t cut(void *arg, const struct http_stub_req *r)
+static size_t cut(void *arg, struct http_stub_conn *c, const struct http_stub_req *r)
 {
-    (void)arg;
-    return strcmp(r->target, "/cut-upload") == 0 ? 100000 : SIZE_MAX;
+    (void)arg, (void)c;
+    return strcmp(r->target, "/cut-upload") == 0 ? 100000 : HTTP_STUB_ALL;
 }
 
 struct env {

@@ -1,4 +1,4 @@
-/* The kind `http` with the dialect webdav, on bad days: tests/support/dav_stub.c. */
+/* The kind `http` with the dialect webdav, on bad days: tests/support/web_stub.c. */
 #include "backends/http/web.h"
 
 #include <setjmp.h>
@@ -11,14 +11,14 @@
 #include <cmocka.h>
 
 #include "gateway/base/mem.h"
-#include "tests/support/dav_stub.h"
+#include "tests/support/web_stub.h"
 #include "tests/support/sync.h"
 
 #define MIB      ((size_t)1 << 20)
 #define BIG_SIZE (3 * MIB + 77)
 
 struct env {
-    struct dav_stub *stub;
+    struct web_stub *stub;
     struct loop *loop;
     struct budget *budget;
     struct web_conf conf;
@@ -40,7 +40,7 @@ static void conf_read(struct web_conf *conf, json_t *obj)
 static void store_open(struct env *e, bool atomic)
 {
     char url[64];
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/dav/", dav_stub_port(e->stub));
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/dav/", web_stub_port(e->stub));
     conf_read(&e->conf, json_pack("{ss si si si sb}", "url", url, "timeout_s", 2, "max_retries", 1,
                                   "stat_cache_ms", 0, "atomic_uploads", atomic));
     const struct backend_env env = {.loop = e->loop, .budget = e->budget};
@@ -61,7 +61,7 @@ static void store_close(struct env *e)
 static int setup(void **state)
 {
     struct env *e = mem_zalloc(sizeof *e);
-    e->stub = dav_stub_start();
+    e->stub = web_stub_start();
     assert_int_equal(loop_new(&e->loop), GW_OK);
     e->budget = budget_new(64 * MIB);
     e->big = mem_alloc(BIG_SIZE);
@@ -76,7 +76,7 @@ static int teardown(void **state)
 {
     struct env *e = *state;
     store_close(e);
-    dav_stub_stop(&e->stub);
+    web_stub_stop(&e->stub);
     loop_free(&e->loop);
     assert_int_equal(budget_used(e->budget), 0);
     budget_free(&e->budget);
@@ -128,7 +128,7 @@ static enum gw_err rename_it(struct env *e)
 /* What was staged is removed when its upload has ended already. */
 static bool clean(void *arg)
 {
-    return dav_stub_files(arg) == 1;
+    return web_stub_files(arg) == 1;
 }
 
 static void test_statuses(void **state)
@@ -179,20 +179,20 @@ static void test_statuses(void **state)
         {"MOVE", rename_it, 502, 0, GW_UPSTREAM, 2},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        dav_stub_put(e->stub, "f", "old", 3);
-        unsigned before = dav_stub_requests(e->stub, rows[i].method);
-        dav_stub_fail(e->stub, DAV_STUB_STATUS, rows[i].method, rows[i].skip, 2, rows[i].status,
+        web_stub_put(e->stub, "f", "old", 3);
+        unsigned before = web_stub_requests(e->stub, rows[i].method);
+        web_stub_fail(e->stub, WEB_STUB_STATUS, rows[i].method, rows[i].skip, 2, rows[i].status,
                       NULL);
         enum gw_err err = rows[i].act(e);
-        unsigned requests = dav_stub_requests(e->stub, rows[i].method) - before;
+        unsigned requests = web_stub_requests(e->stub, rows[i].method) - before;
         if (err != rows[i].err || requests != rows[i].requests)
             print_error("row %s %u: %s, %u requests\n", rows[i].method, rows[i].status,
                         gw_err_name(err), requests);
         assert_int_equal(err, rows[i].err);
         assert_int_equal(requests, rows[i].requests);
-        dav_stub_fail(e->stub, DAV_STUB_NONE, NULL, 0, 0, 0, NULL);
+        web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
         const uint8_t *data;
-        assert_int_equal(dav_stub_file(e->stub, "f", &data), 3); /* the old one, whole */
+        assert_int_equal(web_stub_file(e->stub, "f", &data), 3); /* the old one, whole */
         assert_memory_equal(data, "old", 3);
         assert_true(sync_until(e->loop, clean, e->stub));
     }
@@ -223,7 +223,7 @@ static void test_words(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char text[FS_TEXT_MAX] = "\1";
-        dav_stub_fail(e->stub, DAV_STUB_STATUS, "PROPFIND", 0, 1, rows[i].status, NULL);
+        web_stub_fail(e->stub, WEB_STUB_STATUS, "PROPFIND", 0, 1, rows[i].status, NULL);
         (void)fs_stat(e->fs, "/x", true, words_done, text);
         assert_true(sync_until(e->loop, has_words, text));
         if (rows[i].status != 418)
@@ -256,29 +256,29 @@ static void test_reads(void **state)
 {
     struct env *e = *state;
     static const struct {
-        enum dav_stub_fault fault;
+        enum web_stub_fault fault;
         unsigned skip, times;
         enum gw_err err;
     } rows[] = {
-        {DAV_STUB_NONE, 0, 0, GW_OK},
-        {DAV_STUB_TRUNCATE, 0, 3, GW_OK},
-        {DAV_STUB_SHORT, 1, 3, GW_OK},
-        {DAV_STUB_NO_RANGE, 0, 1, GW_OK},
-        {DAV_STUB_NO_RANGE, 1, 9, GW_UPSTREAM},
-        {DAV_STUB_OTHER_RANGE, 0, 9, GW_UPSTREAM},
-        {DAV_STUB_OTHER_RANGE, 1, 9, GW_UPSTREAM},
-        {DAV_STUB_OTHER_ETAG, 1, 9, GW_CHANGED},
-        {DAV_STUB_NO_SIZE, 0, 9, GW_UPSTREAM},
-        {DAV_STUB_HANG, 1, 1, GW_OK},
+        {WEB_STUB_NONE, 0, 0, GW_OK},
+        {WEB_STUB_TRUNCATE, 0, 3, GW_OK},
+        {WEB_STUB_SHORT, 1, 3, GW_OK},
+        {WEB_STUB_NO_RANGE, 0, 1, GW_OK},
+        {WEB_STUB_NO_RANGE, 1, 9, GW_UPSTREAM},
+        {WEB_STUB_OTHER_RANGE, 0, 9, GW_UPSTREAM},
+        {WEB_STUB_OTHER_RANGE, 1, 9, GW_UPSTREAM},
+        {WEB_STUB_OTHER_ETAG, 1, 9, GW_CHANGED},
+        {WEB_STUB_NO_SIZE, 0, 9, GW_UPSTREAM},
+        {WEB_STUB_HANG, 1, 1, GW_OK},
     };
-    dav_stub_put(e->stub, "big", e->big, BIG_SIZE);
+    web_stub_put(e->stub, "big", e->big, BIG_SIZE);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        dav_stub_fail(e->stub, rows[i].fault, "GET", rows[i].skip, rows[i].times, 0, NULL);
+        web_stub_fail(e->stub, rows[i].fault, "GET", rows[i].skip, rows[i].times, 0, NULL);
         enum gw_err err = read_big(e);
         if (err != rows[i].err)
             print_error("row %zu: %s\n", i, gw_err_name(err));
         assert_int_equal(err, rows[i].err);
-        dav_stub_fail(e->stub, DAV_STUB_NONE, NULL, 0, 0, 0, NULL);
+        web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
     }
 }
 
@@ -288,10 +288,10 @@ static void test_replaced_while_read(void **state)
     struct fs_file *f = NULL;
     uint8_t to[1000];
     size_t n;
-    dav_stub_put(e->stub, "big", e->big, BIG_SIZE);
+    web_stub_put(e->stub, "big", e->big, BIG_SIZE);
     assert_int_equal(sync_open(e->fs, "/big", FS_READ, &f), GW_OK);
     assert_int_equal(sync_read(f, 0, to, sizeof to, &n), GW_OK);
-    dav_stub_put(e->stub, "big", e->big, BIG_SIZE);
+    web_stub_put(e->stub, "big", e->big, BIG_SIZE);
     assert_int_equal(sync_read(f, BIG_SIZE / 2, to, sizeof to, &n), GW_CHANGED);
     fs_abort(&f);
 }
@@ -320,42 +320,42 @@ static void test_uploads(void **state)
     struct env *e = *state;
     static const struct {
         enum gw_err (*act)(struct env *e);
-        enum dav_stub_fault fault;
+        enum web_stub_fault fault;
         const char *method;
         unsigned value;
         enum gw_err err;
     } rows[] = {
-        {write_big, DAV_STUB_NONE, NULL, 0, GW_OK},
-        {write_small, DAV_STUB_NONE, NULL, 0, GW_OK},
-        {write_big, DAV_STUB_LOSE_ANSWER, "PUT", 0, GW_OK}, /* looked for, and there */
-        {write_small, DAV_STUB_LOSE_ANSWER, "PUT", 0, GW_OK},
-        {write_big, DAV_STUB_LOSE_ANSWER, "MOVE", 0, GW_OK},
-        {write_small, DAV_STUB_LOSE_ANSWER, "MOVE", 0, GW_OK},
-        {write_big, DAV_STUB_CUT_REQUEST, "PUT", 0, GW_IO}, /* cannot be sent again */
-        {write_small, DAV_STUB_CUT_REQUEST, "PUT", 0, GW_OK},
-        {write_big, DAV_STUB_STATUS, "PUT", 403, GW_DENIED},
-        {write_big, DAV_STUB_STATUS, "PUT", 507, GW_NO_SPACE},
-        {write_big, DAV_STUB_STATUS, "PUT", 500, GW_UPSTREAM},
-        {write_small, DAV_STUB_STATUS, "PUT", 503, GW_OK},
-        {write_big, DAV_STUB_HANG, "PUT", 0, GW_TIMEOUT},
-        {write_small, DAV_STUB_STATUS, "MOVE", 412, GW_EXISTS},
-        {write_big, DAV_STUB_STATUS, "PUT", 202, GW_UPSTREAM}, /* looked for, and not there */
-        {write_small, DAV_STUB_STATUS, "PUT", 202, GW_UPSTREAM},
-        {write_small, DAV_STUB_STATUS, "MOVE", 202, GW_UPSTREAM},
-        {write_small, DAV_STUB_REDIRECT, "PUT", 0, GW_UPSTREAM},
+        {write_big, WEB_STUB_NONE, NULL, 0, GW_OK},
+        {write_small, WEB_STUB_NONE, NULL, 0, GW_OK},
+        {write_big, WEB_STUB_LOSE_ANSWER, "PUT", 0, GW_OK}, /* looked for, and there */
+        {write_small, WEB_STUB_LOSE_ANSWER, "PUT", 0, GW_OK},
+        {write_big, WEB_STUB_LOSE_ANSWER, "MOVE", 0, GW_OK},
+        {write_small, WEB_STUB_LOSE_ANSWER, "MOVE", 0, GW_OK},
+        {write_big, WEB_STUB_CUT_REQUEST, "PUT", 0, GW_IO}, /* cannot be sent again */
+        {write_small, WEB_STUB_CUT_REQUEST, "PUT", 0, GW_OK},
+        {write_big, WEB_STUB_STATUS, "PUT", 403, GW_DENIED},
+        {write_big, WEB_STUB_STATUS, "PUT", 507, GW_NO_SPACE},
+        {write_big, WEB_STUB_STATUS, "PUT", 500, GW_UPSTREAM},
+        {write_small, WEB_STUB_STATUS, "PUT", 503, GW_OK},
+        {write_big, WEB_STUB_HANG, "PUT", 0, GW_TIMEOUT},
+        {write_small, WEB_STUB_STATUS, "MOVE", 412, GW_EXISTS},
+        {write_big, WEB_STUB_STATUS, "PUT", 202, GW_UPSTREAM}, /* looked for, and not there */
+        {write_small, WEB_STUB_STATUS, "PUT", 202, GW_UPSTREAM},
+        {write_small, WEB_STUB_STATUS, "MOVE", 202, GW_UPSTREAM},
+        {write_small, WEB_STUB_REDIRECT, "PUT", 0, GW_UPSTREAM},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const uint8_t *data;
-        dav_stub_put(e->stub, "big", "old", 3);
-        dav_stub_fail(e->stub, rows[i].fault, rows[i].method, 0, 1, rows[i].value,
+        web_stub_put(e->stub, "big", "old", 3);
+        web_stub_fail(e->stub, rows[i].fault, rows[i].method, 0, 1, rows[i].value,
                       "http://other.example/dav/x");
         enum gw_err err = rows[i].act(e);
         if (err != rows[i].err)
             print_error("row %zu: %s\n", i, gw_err_name(err));
         assert_int_equal(err, rows[i].err);
-        dav_stub_fail(e->stub, DAV_STUB_NONE, NULL, 0, 0, 0, NULL);
+        web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
         size_t want = err != GW_OK ? 3 : rows[i].act == write_big ? BIG_SIZE : 5;
-        assert_int_equal(dav_stub_file(e->stub, "big", &data), want);
+        assert_int_equal(web_stub_file(e->stub, "big", &data), want);
         assert_memory_equal(data,
                             err != GW_OK ? "old"
                             : want == 5  ? "small"
@@ -369,13 +369,13 @@ static void test_abort(void **state)
 {
     struct env *e = *state;
     struct fs_file *f = NULL;
-    dav_stub_put(e->stub, "big", "old", 3);
+    web_stub_put(e->stub, "big", "old", 3);
     assert_int_equal(sync_open(e->fs, "/big", FS_WRITE | FS_CREATE | FS_TRUNC, &f), GW_OK);
     for (size_t at = 0; at + 32768 < BIG_SIZE; at += 32768)
         assert_int_equal(sync_write(f, at, e->big + at, 32768), GW_OK);
     fs_abort(&f);
     assert_true(sync_until(e->loop, clean, e->stub));
-    assert_int_equal(dav_stub_file(e->stub, "big", NULL), 3);
+    assert_int_equal(web_stub_file(e->stub, "big", NULL), 3);
 }
 
 static void test_exclusive(void **state)
@@ -385,26 +385,26 @@ static void test_exclusive(void **state)
         struct fs_file *f = NULL;
         store_close(e);
         store_open(e, atomic != 0);
-        dav_stub_put(e->stub, "f", "old", 3);
+        web_stub_put(e->stub, "f", "old", 3);
         assert_int_equal(sync_open(e->fs, "/f", FS_WRITE | FS_CREATE | FS_EXCL, &f), GW_EXISTS);
         assert_int_equal(sync_remove(e->fs, "/f"), GW_OK);
         assert_int_equal(sync_open(e->fs, "/f", FS_WRITE | FS_CREATE | FS_EXCL, &f), GW_OK);
         assert_int_equal(sync_write(f, 0, "new", 3), GW_OK);
-        dav_stub_put(e->stub, "f", "theirs", 6); /* somebody was quicker */
+        web_stub_put(e->stub, "f", "theirs", 6); /* somebody was quicker */
         assert_int_equal(sync_close(&f), GW_EXISTS);
-        assert_int_equal(dav_stub_file(e->stub, "f", NULL), 6);
+        assert_int_equal(web_stub_file(e->stub, "f", NULL), 6);
     }
 }
 
 static void test_wants_length(void **state)
 {
     struct env *e = *state;
-    dav_stub_wants_length(e->stub, true);
+    web_stub_wants_length(e->stub, true);
     assert_int_equal(write_small(e), GW_OK);
     assert_int_equal(write_big(e), GW_UNSUPPORTED);
-    unsigned puts = dav_stub_requests(e->stub, "PUT");
+    unsigned puts = web_stub_requests(e->stub, "PUT");
     assert_int_equal(write_big(e), GW_UNSUPPORTED); /* without a spool */
-    assert_int_equal(dav_stub_requests(e->stub, "PUT"), puts);
+    assert_int_equal(web_stub_requests(e->stub, "PUT"), puts);
     struct sync s = {0};
     struct fs_attr attr = {.set = FS_ATTR_SIZE, .size = BIG_SIZE};
     s.op = fs_open(e->fs, "/big", FS_WRITE | FS_CREATE | FS_TRUNC, &attr, sync_done, &s);
@@ -414,7 +414,7 @@ static void test_wants_length(void **state)
         assert_int_equal(
             sync_write(f, at, e->big + at, BIG_SIZE - at < 32768 ? BIG_SIZE - at : 32768), GW_OK);
     assert_int_equal(sync_close(&f), GW_OK);
-    assert_int_equal(dav_stub_file(e->stub, "big", NULL), BIG_SIZE);
+    assert_int_equal(web_stub_file(e->stub, "big", NULL), BIG_SIZE);
 }
 
 #define WRITERS 24
@@ -422,7 +422,7 @@ static void test_wants_length(void **state)
 /* What was staged of each is removed. */
 static bool cleaned_up(void *arg)
 {
-    return dav_stub_requests(arg, "DELETE") >= WRITERS - 1;
+    return web_stub_requests(arg, "DELETE") >= WRITERS - 1;
 }
 
 /* Clients that leave their uploads half-way hold up nobody: a server that is slow is asked little
@@ -432,7 +432,7 @@ static void test_writers_that_pause(void **state)
     enum { BEGUN = 9 * 32768 }; /* more than one PUT with a length */
     struct env *e = *state;
     struct fs_file *files[WRITERS];
-    dav_stub_fail(e->stub, DAV_STUB_STATUS, NULL, 0, 1, 503, NULL);
+    web_stub_fail(e->stub, WEB_STUB_STATUS, NULL, 0, 1, 503, NULL);
     assert_int_equal(stat_it(e), GW_NOT_FOUND);
     for (size_t i = 0; i < WRITERS; i++) {
         char path[16];
@@ -483,7 +483,7 @@ static void test_listings(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char names[256] = "";
-        dav_stub_fail(e->stub, DAV_STUB_TEXT, "PROPFIND", 0, 1, 0, rows[i].body);
+        web_stub_fail(e->stub, WEB_STUB_TEXT, "PROPFIND", 0, 1, 0, rows[i].body);
         enum gw_err err = sync_list(e->fs, "/", 100, names, sizeof names);
         if (err != rows[i].err || (err == GW_OK && strcmp(names, rows[i].names) != 0))
             print_error("row %zu: %s \"%s\"\n", i, gw_err_name(err), names);
@@ -497,7 +497,7 @@ static void test_many_entries(void **state)
 {
     enum { MANY = 100000 };
     struct env *e = *state;
-    dav_stub_fail(e->stub, DAV_STUB_MANY, "PROPFIND", 0, 1, MANY, NULL);
+    web_stub_fail(e->stub, WEB_STUB_MANY, "PROPFIND", 0, 1, MANY, NULL);
     struct sync s = {0};
     s.op = fs_opendir(e->fs, "/", sync_done, &s);
     assert_int_equal(sync_wait(e->loop, &s), GW_OK);
@@ -514,7 +514,7 @@ static void test_many_entries(void **state)
         for (size_t i = 0; i < names.len; i++)
             n += names.data[i] == '\0';
         if (batches++ == 0) /* the first are here while the server is still writing */
-            assert_in_range(dav_stub_written(e->stub), 0, MANY / 2);
+            assert_in_range(web_stub_written(e->stub), 0, MANY / 2);
         gw_buf_free(&names);
     } while (err == GW_OK);
     assert_int_equal(err, GW_EOF);
@@ -528,23 +528,23 @@ static void test_redirects(void **state)
 {
     struct env *e = *state;
     char inside[64];
-    dav_stub_put(e->stub, "f", "text", 4);
-    snprintf(inside, sizeof inside, "http://127.0.0.1:%u/dav/f", dav_stub_port(e->stub));
+    web_stub_put(e->stub, "f", "text", 4);
+    snprintf(inside, sizeof inside, "http://127.0.0.1:%u/dav/f", web_stub_port(e->stub));
     static const char *const outside[] = {"http://localhost/dav/f", "https://127.0.0.1/dav/f",
                                           "//127.0.0.2/dav/f", "ftp://127.0.0.1/f", "f"};
-    dav_stub_fail(e->stub, DAV_STUB_REDIRECT, NULL, 0, 1, 0, inside);
+    web_stub_fail(e->stub, WEB_STUB_REDIRECT, NULL, 0, 1, 0, inside);
     assert_int_equal(stat_it(e), GW_OK);
-    dav_stub_fail(e->stub, DAV_STUB_REDIRECT, NULL, 0, 1, 0, "/dav/f");
+    web_stub_fail(e->stub, WEB_STUB_REDIRECT, NULL, 0, 1, 0, "/dav/f");
     assert_int_equal(stat_it(e), GW_OK);
     for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
-        unsigned before = dav_stub_requests(e->stub, NULL);
-        dav_stub_fail(e->stub, DAV_STUB_REDIRECT, NULL, 0, 1, 0, outside[i]);
+        unsigned before = web_stub_requests(e->stub, NULL);
+        web_stub_fail(e->stub, WEB_STUB_REDIRECT, NULL, 0, 1, 0, outside[i]);
         assert_int_equal(stat_it(e), GW_UPSTREAM);
-        assert_int_equal(dav_stub_requests(e->stub, NULL), before + 1);
+        assert_int_equal(web_stub_requests(e->stub, NULL), before + 1);
     }
-    dav_stub_fail(e->stub, DAV_STUB_REDIRECT, NULL, 0, 100, 0, "/dav/f"); /* in a circle */
+    web_stub_fail(e->stub, WEB_STUB_REDIRECT, NULL, 0, 100, 0, "/dav/f"); /* in a circle */
     assert_int_equal(stat_it(e), GW_UPSTREAM);
-    dav_stub_fail(e->stub, DAV_STUB_NONE, NULL, 0, 0, 0, NULL);
+    web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
 }
 
 /* A server that says that it keeps a time, and does not. */
@@ -556,13 +556,13 @@ static void test_times(void **state)
              "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>");
     const struct fs_attr attr = {.set = FS_ATTR_MTIME, .mtime_s = 1000000000};
     e->conf.setstat = WEB_SETSTAT_STRICT;
-    dav_stub_put(e->stub, "f", "text", 4);
-    dav_stub_fail(e->stub, DAV_STUB_TEXT, "PROPPATCH", 0, 1, 0, accepted);
+    web_stub_put(e->stub, "f", "text", 4);
+    web_stub_fail(e->stub, WEB_STUB_TEXT, "PROPPATCH", 0, 1, 0, accepted);
     assert_int_equal(sync_setstat(e->fs, "/f", true, &attr), GW_UNSUPPORTED);
-    assert_int_equal(dav_stub_requests(e->stub, "PROPPATCH"), 1);
+    assert_int_equal(web_stub_requests(e->stub, "PROPPATCH"), 1);
     e->conf.setstat = WEB_SETSTAT_IGNORE;
     assert_int_equal(sync_setstat(e->fs, "/f", true, &attr), GW_OK);
-    assert_int_equal(dav_stub_requests(e->stub, "PROPPATCH"), 1); /* known by now */
+    assert_int_equal(web_stub_requests(e->stub, "PROPPATCH"), 1); /* known by now */
 }
 
 /* The folder of a prefix is made when it is first used. */
@@ -574,12 +574,12 @@ static void test_prefix(void **state)
     char names[100];
     assert_int_equal(backend_view_new(e->backend, &args, &fs), GW_OK);
     (void)sync_list(fs, "/", 10, names, sizeof names);
-    assert_int_equal(dav_stub_requests(e->stub, "MKCOL"), 2);
+    assert_int_equal(web_stub_requests(e->stub, "MKCOL"), 2);
     fs_free(&fs);
     const struct backend_view reader = {.prefix = "new/user", .read_only = true};
     assert_int_equal(backend_view_new(e->backend, &reader, &fs), GW_OK);
     assert_int_equal(sync_list(fs, "/", 10, names, sizeof names), GW_NOT_FOUND);
-    assert_int_equal(dav_stub_requests(e->stub, "MKCOL"), 2);
+    assert_int_equal(web_stub_requests(e->stub, "MKCOL"), 2);
     fs_free(&fs);
 }
 
@@ -587,16 +587,16 @@ static void test_prefix(void **state)
 static void test_folders_are_safe(void **state)
 {
     struct env *e = *state;
-    dav_stub_put(e->stub, "f", "text", 4);
-    unsigned deletes = dav_stub_requests(e->stub, "DELETE"),
-             moves = dav_stub_requests(e->stub, "MOVE");
+    web_stub_put(e->stub, "f", "text", 4);
+    unsigned deletes = web_stub_requests(e->stub, "DELETE"),
+             moves = web_stub_requests(e->stub, "MOVE");
     assert_int_equal(sync_remove(e->fs, "/d"), GW_IS_DIR);
     assert_int_equal(sync_rename(e->fs, "/f", "/d", FS_RENAME_OVERWRITE), GW_EXISTS);
     assert_int_equal(sync_put(e->fs, "/d", "x"), GW_IS_DIR);
     assert_int_equal(sync_rename(e->fs, "/d", "/d/x", 0), GW_BAD_ARG);
     assert_int_equal(sync_rmdir(e->fs, "/"), GW_DENIED);
-    assert_int_equal(dav_stub_requests(e->stub, "DELETE"), deletes);
-    assert_int_equal(dav_stub_requests(e->stub, "MOVE"), moves);
+    assert_int_equal(web_stub_requests(e->stub, "DELETE"), deletes);
+    assert_int_equal(web_stub_requests(e->stub, "MOVE"), moves);
 }
 
 static void test_reserved(void **state)
@@ -604,12 +604,12 @@ static void test_reserved(void **state)
     struct env *e = *state;
     struct fs_attr a;
     static const char name[] = "/.gateway-upload.0123456789abcdef";
-    dav_stub_put(e->stub, name + 1, "x", 1);
+    web_stub_put(e->stub, name + 1, "x", 1);
     assert_int_equal(sync_stat(e->fs, name, true, &a), GW_NOT_FOUND);
     assert_int_equal(sync_remove(e->fs, name), GW_DENIED);
     assert_int_equal(sync_put(e->fs, name, "x"), GW_DENIED);
     assert_int_equal(sync_rename(e->fs, name, "/x", 0), GW_DENIED);
-    assert_int_equal(dav_stub_file(e->stub, name + 1, NULL), 1);
+    assert_int_equal(web_stub_file(e->stub, name + 1, NULL), 1);
 }
 
 /* ---- every operation, cancelled at every step ---- */
@@ -680,13 +680,13 @@ static void test_cancelled(void **state)
         start_stat,   start_setstat, start_read,  start_write,  start_close, start_list,
         start_remove, start_mkdir,   start_rmdir, start_rename, start_space,
     };
-    dav_stub_put(e->stub, "big", e->big, BIG_SIZE);
+    web_stub_put(e->stub, "big", e->big, BIG_SIZE);
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
         bool ended = false;
         for (unsigned turns = 0; !ended; turns++) {
             struct sync s = {0};
             assert_true(turns < 10000);
-            dav_stub_put(e->stub, "f", "old", 3);
+            web_stub_put(e->stub, "f", "old", 3);
             s.op = starts[i](e, &s);
             for (unsigned k = 0; k < turns && !s.done; k++)
                 loop_turn(e->loop);

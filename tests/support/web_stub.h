@@ -1,0 +1,57 @@
+/*
+ * A small server in memory, for what a real one does not do on command: every fault of a bad day.
+ * It speaks WebDAV below "/dav/", and httpfs (docs/httpfs.yaml) below "/fs/". Files only, in one
+ * folder, the same for both; "d" is an empty folder in it. All functions from the test's thread.
+ */
+#ifndef TESTS_SUPPORT_WEB_STUB_H
+#define TESTS_SUPPORT_WEB_STUB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum web_stub_fault {
+    WEB_STUB_NONE,
+    WEB_STUB_STATUS,      /* answers `value`, nothing done; text: the body, NULL = none */
+    WEB_STUB_REDIRECT,    /* 302 to `text` */
+    WEB_STUB_TEXT,        /* 207 with `text` as its body; httpfs: 200 */
+    WEB_STUB_CUT_REQUEST, /* resets the connection after a part of the request's body */
+    WEB_STUB_LOSE_ANSWER, /* does it, then closes without a word */
+    WEB_STUB_TRUNCATE,    /* a GET's body ends half-way, the connection closes */
+    WEB_STUB_SHORT,       /* a GET's answer is half of what was asked for, and says so */
+    WEB_STUB_LONG,        /* a GET's answer goes on behind its Content-Length */
+    WEB_STUB_NO_RANGE,    /* a GET answers 200 with all of it; httpfs: from the offset on */
+    WEB_STUB_NO_OFFSET,   /* a GET answers 200 with all of it */
+    WEB_STUB_OTHER_RANGE, /* a GET answers with another range */
+    WEB_STUB_OTHER_ETAG,  /* a GET answers with another ETag */
+    WEB_STUB_NO_SIZE,     /* a GET answers without a length */
+    WEB_STUB_MANY,        /* a listing of `value` entries, written slowly */
+    WEB_STUB_HANG,        /* no answer while the stub lives */
+    /* These answer `value` before they read the body, and store nothing: */
+    WEB_STUB_EARLY,       /* then it is read, and the connection goes on */
+    WEB_STUB_EARLY_CLOSE, /* "Connection: close"; what comes is read until the client closes */
+    WEB_STUB_EARLY_RESET, /* the same, and the connection is reset under the body */
+};
+
+struct web_stub;
+
+struct web_stub *web_stub_start(void);
+void web_stub_stop(struct web_stub **sp);
+unsigned web_stub_port(const struct web_stub *s);
+
+/* The next `times` requests with this word (a method, or a call of httpfs as "stat"; NULL = any)
+ * meet the fault, after `skip` that do not. text is borrowed. */
+void web_stub_fail(struct web_stub *s, enum web_stub_fault fault, const char *word, unsigned skip,
+                   unsigned times, unsigned value, const char *text);
+/* Bodies of an unknown length are refused with 411. */
+void web_stub_wants_length(struct web_stub *s, bool on);
+/* Of a file: its size, -1 = none. data may be NULL. */
+int64_t web_stub_file(struct web_stub *s, const char *name, const uint8_t **data);
+void web_stub_put(struct web_stub *s, const char *name, const void *data, size_t n);
+size_t web_stub_files(struct web_stub *s); /* those of reserved names as well */
+unsigned web_stub_requests(struct web_stub *s, const char *word); /* NULL = all */
+unsigned web_stub_written(struct web_stub *s); /* entries of WEB_STUB_MANY so far */
+/* Did the last request carry this header? Copied into out. */
+bool web_stub_header(struct web_stub *s, const char *name, char *out, size_t cap);
+
+#endif
