@@ -326,6 +326,7 @@ static struct op *dav_put(struct web_access *a, const struct web_put *put, remot
                                    .nheaders = n,
                                    .send = put->send,
                                    .rewind = put->rewind,
+                                   .on_head = put->on_head,
                                    .send_bytes = put->bytes,
                                    .fresh = put->rewind == NULL,
                                    .flags = REMOTE_ERROR_IN_200,

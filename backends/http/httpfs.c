@@ -248,6 +248,7 @@ static struct op *httpfs_put(struct web_access *a, const struct web_put *put, re
                                    .nheaders = 1,
                                    .send = put->send,
                                    .rewind = put->exclusive ? NULL : put->rewind,
+                                   .on_head = put->on_head,
                                    .send_bytes = put->bytes,
                                    .fresh = put->rewind == NULL || put->exclusive,
                                    .flags = REMOTE_ERROR_IN_200,

@@ -95,6 +95,7 @@ struct web_put {
     const char *path;
     http_send_fn *send;
     remote_rewind_fn *rewind; /* NULL = the bytes cannot be had twice */
+    http_head_fn *on_head;    /* of a success */
     int64_t bytes;            /* -1 = not known */
     bool exclusive;           /* only if there is no such file */
     bool has_mtime;

@@ -16,7 +16,9 @@ struct web_body {
     size_t n, next; /* next: the one that is being sent */
     size_t at;      /* how much of it */
     uint64_t sent;
+    int64_t bytes; /* of the whole; -1 = not known */
     bool started, streamed, ended, paused;
+    bool early; /* a success was said of a body that had not all been sent */
     struct op *put, *turn;
     struct web_body_result *result;
 };
@@ -135,6 +137,24 @@ static void rewind_body(void *arg)
     struct web_body *b = arg;
     b->next = b->at = 0;
     b->sent = 0;
+    b->early = false;
+}
+
+/* Of a length that was said the last byte is the end, whether it is closed or not. */
+static bool all_sent(const struct web_body *b)
+{
+    bool last = b->ended || (b->bytes >= 0 && b->sent == (uint64_t)b->bytes);
+    return last && b->next == b->n;
+}
+
+/* What the server says of a file that it does not have yet means nothing, even if it goes on
+ * reading. */
+static bool on_head(void *arg, const struct http_res *res)
+{
+    struct web_body *b = arg;
+    (void)res;
+    b->early = !all_sent(b);
+    return !b->early;
 }
 
 static void put_done(void *arg, const struct remote_res *res)
@@ -142,19 +162,16 @@ static void put_done(void *arg, const struct remote_res *res)
     struct web_body *b = arg;
     struct web_store *s = b->access->store;
     b->put = NULL;
-    bool all = b->ended && b->next == b->n;
     b->result = mem_zalloc(sizeof *b->result);
     *b->result = (struct web_body_result){.err = res->err, .status = res->status};
     if (res->err != GW_OK) {
-        b->result->maybe_done = all && res->maybe_done;
+        b->result->maybe_done = all_sent(b) && res->maybe_done;
         if (b->streamed && (res->status == 411 || res->status == 501))
             s->wants_length = true;
         snprintf(b->result->text, sizeof b->result->text, "%s",
-                 res->text != NULL ? res->text : gw_err_text(res->err));
-    } else if (!all) {
-        b->result->err = GW_UPSTREAM;
-        snprintf(b->result->text, sizeof b->result->text,
-                 "the server answered before it had the whole file");
+                 b->early            ? "the server answered before it had the whole file"
+                 : res->text != NULL ? res->text
+                                     : gw_err_text(res->err));
     } else {
         b->result->kept_time = s->dialect->put_kept_time(res);
     }
@@ -165,6 +182,8 @@ void web_body_start(struct web_body *b, const struct web_put *put)
 {
     struct web_put mine = *put;
     mine.send = on_send;
+    mine.on_head = on_head;
+    b->bytes = put->bytes;
     b->streamed = !b->ended;
     mine.rewind = b->streamed ? NULL : rewind_body;
     b->started = true;

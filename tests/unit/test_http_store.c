@@ -11,206 +11,62 @@
 #include <cmocka.h>
 
 #include "gateway/base/mem.h"
-#include "tests/support/web_stub.h"
 #include "tests/support/sync.h"
-
-#define MIB      ((size_t)1 << 20)
-#define BIG_SIZE (3 * MIB + 77)
-
-struct env {
-    struct web_stub *stub;
-    struct loop *loop;
-    struct budget *budget;
-    struct web_conf conf;
-    struct backend *backend;
-    struct fs *fs;
-    uint8_t *big;
-};
-
-static void conf_read(struct web_conf *conf, json_t *obj)
-{
-    struct opt_reader reader = {0};
-    gw_buf_init(&reader.problems, 1u << 16);
-    options_read(&reader, web_options, obj, "", conf);
-    json_decref(obj);
-    assert_int_equal(reader.nproblems, 0);
-    gw_buf_free(&reader.problems);
-}
-
-static void store_open(struct env *e, bool atomic)
-{
-    char url[64];
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/dav/", web_stub_port(e->stub));
-    conf_read(&e->conf, json_pack("{ss si si si sb}", "url", url, "timeout_s", 2, "max_retries", 1,
-                                  "stat_cache_ms", 0, "atomic_uploads", atomic));
-    const struct backend_env env = {.loop = e->loop, .budget = e->budget};
-    const struct opt_any any = {.kind = &web_kind.opt, .conf = &e->conf};
-    const struct backend_view view = {.prefix = ""};
-    struct gw_errmsg msg;
-    assert_int_equal(backend_new(&env, "dav", &any, &e->backend, &msg), GW_OK);
-    assert_int_equal(backend_view_new(e->backend, &view, &e->fs), GW_OK);
-}
-
-static void store_close(struct env *e)
-{
-    fs_free(&e->fs);
-    backend_unref(&e->backend);
-    options_free(web_options, &e->conf);
-}
-
-static int setup(void **state)
-{
-    struct env *e = mem_zalloc(sizeof *e);
-    e->stub = web_stub_start();
-    assert_int_equal(loop_new(&e->loop), GW_OK);
-    e->budget = budget_new(64 * MIB);
-    e->big = mem_alloc(BIG_SIZE);
-    for (size_t i = 0; i < BIG_SIZE; i++)
-        e->big[i] = (uint8_t)((i * 2654435761u) >> 13);
-    store_open(e, true);
-    *state = e;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct env *e = *state;
-    store_close(e);
-    web_stub_stop(&e->stub);
-    loop_free(&e->loop);
-    assert_int_equal(budget_used(e->budget), 0);
-    budget_free(&e->budget);
-    mem_free(e->big);
-    mem_free(e);
-    return 0;
-}
+#include "tests/support/web_stub.h"
+#include "tests/support/webkit.h"
 
 /* ---- each status ---- */
 
-static enum gw_err list_it(struct env *e)
-{
-    char names[4096];
-    return sync_list(e->fs, "/", 100, names, sizeof names);
-}
-
-static enum gw_err get_it(struct env *e)
-{
-    char text[100];
-    return sync_get(e->fs, "/f", text, sizeof text);
-}
-
-static enum gw_err put_it(struct env *e)
-{
-    return sync_put(e->fs, "/f", "new");
-}
-
-static enum gw_err stat_it(struct env *e)
-{
-    struct fs_attr a;
-    return sync_stat(e->fs, "/f", true, &a);
-}
-
-static enum gw_err remove_it(struct env *e)
-{
-    return sync_remove(e->fs, "/f");
-}
-
-static enum gw_err mkdir_it(struct env *e)
-{
-    return sync_mkdir(e->fs, "/new");
-}
-
-static enum gw_err rename_it(struct env *e)
-{
-    return sync_rename(e->fs, "/f", "/g", 0);
-}
-
-/* What was staged is removed when its upload has ended already. */
-static bool clean(void *arg)
-{
-    return web_stub_files(arg) == 1;
-}
-
 static void test_statuses(void **state)
 {
-    struct env *e = *state;
-    static const struct {
-        const char *method;
-        enum gw_err (*act)(struct env *e);
-        unsigned status, skip;
-        enum gw_err err;
-        unsigned requests; /* with this method: 2 = it was tried again */
-    } rows[] = {
-        {"PROPFIND", stat_it, 401, 0, GW_DENIED, 1},
-        {"PROPFIND", stat_it, 403, 0, GW_DENIED, 1},
-        {"PROPFIND", stat_it, 404, 0, GW_NOT_FOUND, 1},
-        {"PROPFIND", stat_it, 405, 0, GW_UNSUPPORTED, 1},
-        {"PROPFIND", list_it, 403, 0, GW_DENIED, 1},
-        {"PROPFIND", list_it, 404, 0, GW_NOT_FOUND, 1},
-        {"PROPFIND", list_it, 500, 0, GW_UPSTREAM, 2},
-        {"PROPFIND", list_it, 418, 0, GW_UPSTREAM, 1},
-        {"GET", get_it, 403, 0, GW_DENIED, 1},
-        {"GET", get_it, 404, 0, GW_NOT_FOUND, 1},
-        {"GET", get_it, 412, 0, GW_CHANGED, 1},
-        {"GET", get_it, 429, 0, GW_UPSTREAM, 2},
-        {"GET", get_it, 500, 0, GW_UPSTREAM, 2},
-        {"GET", get_it, 502, 0, GW_UPSTREAM, 2},
-        {"GET", get_it, 503, 0, GW_UPSTREAM, 2},
-        {"GET", get_it, 504, 0, GW_TIMEOUT, 2},
-        {"PUT", put_it, 401, 0, GW_DENIED, 1},
-        {"PUT", put_it, 403, 0, GW_DENIED, 1},
-        {"PUT", put_it, 405, 0, GW_UNSUPPORTED, 1},
-        {"PUT", put_it, 409, 0, GW_NO_PATH, 1},
-        {"PUT", put_it, 413, 0, GW_TOO_LARGE, 1},
-        {"PUT", put_it, 414, 0, GW_BAD_NAME, 1},
-        {"PUT", put_it, 423, 0, GW_LOCKED, 1},
-        {"PUT", put_it, 500, 0, GW_UPSTREAM, 2},
-        {"PUT", put_it, 507, 0, GW_NO_SPACE, 1},
-        {"MOVE", put_it, 403, 0, GW_DENIED, 1},
-        {"MOVE", put_it, 423, 0, GW_LOCKED, 1},
-        {"MOVE", put_it, 507, 0, GW_NO_SPACE, 1},
-        {"DELETE", remove_it, 403, 0, GW_DENIED, 1},
-        {"DELETE", remove_it, 423, 0, GW_LOCKED, 1},
-        {"MKCOL", mkdir_it, 405, 0, GW_EXISTS, 1},
-        {"MKCOL", mkdir_it, 409, 0, GW_NO_PATH, 1},
-        {"MKCOL", mkdir_it, 507, 0, GW_NO_SPACE, 1},
-        {"MOVE", rename_it, 412, 0, GW_EXISTS, 1},
-        {"MOVE", rename_it, 409, 0, GW_NO_PATH, 1},
-        {"MOVE", rename_it, 502, 0, GW_UPSTREAM, 2},
+    struct webkit *e = *state;
+    static const struct webkit_status_row rows[] = {
+        {"PROPFIND", webkit_stat, 401, 0, GW_DENIED, 1},
+        {"PROPFIND", webkit_stat, 403, 0, GW_DENIED, 1},
+        {"PROPFIND", webkit_stat, 404, 0, GW_NOT_FOUND, 1},
+        {"PROPFIND", webkit_stat, 405, 0, GW_UNSUPPORTED, 1},
+        {"PROPFIND", webkit_list, 403, 0, GW_DENIED, 1},
+        {"PROPFIND", webkit_list, 404, 0, GW_NOT_FOUND, 1},
+        {"PROPFIND", webkit_list, 500, 0, GW_UPSTREAM, 2},
+        {"PROPFIND", webkit_list, 418, 0, GW_UPSTREAM, 1},
+        {"GET", webkit_get, 403, 0, GW_DENIED, 1},
+        {"GET", webkit_get, 404, 0, GW_NOT_FOUND, 1},
+        {"GET", webkit_get, 412, 0, GW_CHANGED, 1},
+        {"GET", webkit_get, 429, 0, GW_UPSTREAM, 2},
+        {"GET", webkit_get, 500, 0, GW_UPSTREAM, 2},
+        {"GET", webkit_get, 502, 0, GW_UPSTREAM, 2},
+        {"GET", webkit_get, 503, 0, GW_UPSTREAM, 2},
+        {"GET", webkit_get, 504, 0, GW_TIMEOUT, 2},
+        {"PUT", webkit_put, 401, 0, GW_DENIED, 1},
+        {"PUT", webkit_put, 403, 0, GW_DENIED, 1},
+        {"PUT", webkit_put, 405, 0, GW_UNSUPPORTED, 1},
+        {"PUT", webkit_put, 409, 0, GW_NO_PATH, 1},
+        {"PUT", webkit_put, 413, 0, GW_TOO_LARGE, 1},
+        {"PUT", webkit_put, 414, 0, GW_BAD_NAME, 1},
+        {"PUT", webkit_put, 423, 0, GW_LOCKED, 1},
+        {"PUT", webkit_put, 500, 0, GW_UPSTREAM, 2},
+        {"PUT", webkit_put, 507, 0, GW_NO_SPACE, 1},
+        {"MOVE", webkit_put, 403, 0, GW_DENIED, 1},
+        {"MOVE", webkit_put, 423, 0, GW_LOCKED, 1},
+        {"MOVE", webkit_put, 507, 0, GW_NO_SPACE, 1},
+        {"DELETE", webkit_remove, 403, 0, GW_DENIED, 1},
+        {"DELETE", webkit_remove, 423, 0, GW_LOCKED, 1},
+        {"MKCOL", webkit_mkdir, 405, 0, GW_EXISTS, 1},
+        {"MKCOL", webkit_mkdir, 409, 0, GW_NO_PATH, 1},
+        {"MKCOL", webkit_mkdir, 507, 0, GW_NO_SPACE, 1},
+        {"MOVE", webkit_rename, 412, 0, GW_EXISTS, 1},
+        {"MOVE", webkit_rename, 409, 0, GW_NO_PATH, 1},
+        {"MOVE", webkit_rename, 502, 0, GW_UPSTREAM, 2},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        web_stub_put(e->stub, "f", "old", 3);
-        unsigned before = web_stub_requests(e->stub, rows[i].method);
-        web_stub_fail(e->stub, WEB_STUB_STATUS, rows[i].method, rows[i].skip, 2, rows[i].status,
-                      NULL);
-        enum gw_err err = rows[i].act(e);
-        unsigned requests = web_stub_requests(e->stub, rows[i].method) - before;
-        if (err != rows[i].err || requests != rows[i].requests)
-            print_error("row %s %u: %s, %u requests\n", rows[i].method, rows[i].status,
-                        gw_err_name(err), requests);
-        assert_int_equal(err, rows[i].err);
-        assert_int_equal(requests, rows[i].requests);
-        web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
-        const uint8_t *data;
-        assert_int_equal(web_stub_file(e->stub, "f", &data), 3); /* the old one, whole */
-        assert_memory_equal(data, "old", 3);
-        assert_true(sync_until(e->loop, clean, e->stub));
-    }
-}
-
-static void words_done(void *arg, const struct fs_res *res)
-{
-    snprintf(arg, FS_TEXT_MAX, "%s", res->text != NULL ? res->text : "");
-}
-
-static bool has_words(void *arg)
-{
-    return *(const char *)arg != '\1';
+    unsigned wrong = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        wrong += !webkit_status(e, &rows[i]);
+    assert_int_equal(wrong, 0);
 }
 
 static void test_words(void **state)
 {
-    struct env *e = *state;
+    struct webkit *e = *state;
     static const struct {
         unsigned status;
         const char *words;
@@ -222,10 +78,9 @@ static void test_words(void **state)
         {418, "a remote server failed (HTTP status 418)"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char text[FS_TEXT_MAX] = "\1";
         web_stub_fail(e->stub, WEB_STUB_STATUS, "PROPFIND", 0, 1, rows[i].status, NULL);
-        (void)fs_stat(e->fs, "/x", true, words_done, text);
-        assert_true(sync_until(e->loop, has_words, text));
+        char text[FS_TEXT_MAX];
+        webkit_words(e, text);
         if (rows[i].status != 418)
             assert_string_equal(text, rows[i].words);
         else
@@ -235,26 +90,9 @@ static void test_words(void **state)
 
 /* ---- reading ---- */
 
-static enum gw_err read_big(struct env *e)
-{
-    struct fs_file *f = NULL;
-    uint8_t *to = mem_alloc(BIG_SIZE);
-    size_t have = 0, n = 0;
-    enum gw_err err = sync_open(e->fs, "/big", FS_READ, &f);
-    while (err == GW_OK && have < BIG_SIZE) {
-        err = sync_read(f, have, to + have, 100000, &n);
-        have += err == GW_OK ? n : 0;
-    }
-    if (err == GW_OK)
-        assert_memory_equal(to, e->big, BIG_SIZE);
-    fs_abort(&f);
-    mem_free(to);
-    return err;
-}
-
 static void test_reads(void **state)
 {
-    struct env *e = *state;
+    struct webkit *e = *state;
     static const struct {
         enum web_stub_fault fault;
         unsigned skip, times;
@@ -271,10 +109,10 @@ static void test_reads(void **state)
         {WEB_STUB_NO_SIZE, 0, 9, GW_UPSTREAM},
         {WEB_STUB_HANG, 1, 1, GW_OK},
     };
-    web_stub_put(e->stub, "big", e->big, BIG_SIZE);
+    web_stub_put(e->stub, "big", e->big, WEBKIT_BIG);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         web_stub_fail(e->stub, rows[i].fault, "GET", rows[i].skip, rows[i].times, 0, NULL);
-        enum gw_err err = read_big(e);
+        enum gw_err err = webkit_read_big(e);
         if (err != rows[i].err)
             print_error("row %zu: %s\n", i, gw_err_name(err));
         assert_int_equal(err, rows[i].err);
@@ -284,107 +122,88 @@ static void test_reads(void **state)
 
 static void test_replaced_while_read(void **state)
 {
-    struct env *e = *state;
+    struct webkit *e = *state;
     struct fs_file *f = NULL;
     uint8_t to[1000];
     size_t n;
-    web_stub_put(e->stub, "big", e->big, BIG_SIZE);
+    web_stub_put(e->stub, "big", e->big, WEBKIT_BIG);
     assert_int_equal(sync_open(e->fs, "/big", FS_READ, &f), GW_OK);
     assert_int_equal(sync_read(f, 0, to, sizeof to, &n), GW_OK);
-    web_stub_put(e->stub, "big", e->big, BIG_SIZE);
-    assert_int_equal(sync_read(f, BIG_SIZE / 2, to, sizeof to, &n), GW_CHANGED);
+    web_stub_put(e->stub, "big", e->big, WEBKIT_BIG);
+    assert_int_equal(sync_read(f, WEBKIT_BIG / 2, to, sizeof to, &n), GW_CHANGED);
     fs_abort(&f);
 }
 
 /* ---- writing ---- */
 
-static enum gw_err write_big(struct env *e)
-{
-    struct fs_file *f = NULL;
-    enum gw_err err = sync_open(e->fs, "/big", FS_WRITE | FS_CREATE | FS_TRUNC, &f);
-    for (size_t at = 0; err == GW_OK && at < BIG_SIZE; at += 32768)
-        err = sync_write(f, at, e->big + at, BIG_SIZE - at < 32768 ? BIG_SIZE - at : 32768);
-    if (err == GW_OK)
-        return sync_close(&f);
-    fs_abort(&f);
-    return err;
-}
-
-static enum gw_err write_small(struct env *e)
-{
-    return sync_put(e->fs, "/big", "small");
-}
-
 static void test_uploads(void **state)
 {
-    struct env *e = *state;
-    static const struct {
-        enum gw_err (*act)(struct env *e);
-        enum web_stub_fault fault;
-        const char *method;
-        unsigned value;
-        enum gw_err err;
-    } rows[] = {
-        {write_big, WEB_STUB_NONE, NULL, 0, GW_OK},
-        {write_small, WEB_STUB_NONE, NULL, 0, GW_OK},
-        {write_big, WEB_STUB_LOSE_ANSWER, "PUT", 0, GW_OK}, /* looked for, and there */
-        {write_small, WEB_STUB_LOSE_ANSWER, "PUT", 0, GW_OK},
-        {write_big, WEB_STUB_LOSE_ANSWER, "MOVE", 0, GW_OK},
-        {write_small, WEB_STUB_LOSE_ANSWER, "MOVE", 0, GW_OK},
-        {write_big, WEB_STUB_CUT_REQUEST, "PUT", 0, GW_IO}, /* cannot be sent again */
-        {write_small, WEB_STUB_CUT_REQUEST, "PUT", 0, GW_OK},
-        {write_big, WEB_STUB_STATUS, "PUT", 403, GW_DENIED},
-        {write_big, WEB_STUB_STATUS, "PUT", 507, GW_NO_SPACE},
-        {write_big, WEB_STUB_STATUS, "PUT", 500, GW_UPSTREAM},
-        {write_small, WEB_STUB_STATUS, "PUT", 503, GW_OK},
-        {write_big, WEB_STUB_HANG, "PUT", 0, GW_TIMEOUT},
-        {write_small, WEB_STUB_STATUS, "MOVE", 412, GW_EXISTS},
-        {write_big, WEB_STUB_STATUS, "PUT", 202, GW_UPSTREAM}, /* looked for, and not there */
-        {write_small, WEB_STUB_STATUS, "PUT", 202, GW_UPSTREAM},
-        {write_small, WEB_STUB_STATUS, "MOVE", 202, GW_UPSTREAM},
-        {write_small, WEB_STUB_REDIRECT, "PUT", 0, GW_UPSTREAM},
+    struct webkit *e = *state;
+    static const struct webkit_upload_row rows[] = {
+        {webkit_write_big, WEB_STUB_NONE, NULL, 0, GW_OK, GW_OK},
+        {webkit_write_small, WEB_STUB_NONE, NULL, 0, GW_OK, GW_OK},
+        {webkit_write_big, WEB_STUB_LOSE_ANSWER, "PUT", 0, GW_OK,
+         GW_OK}, /* looked for, and there */
+        {webkit_write_small, WEB_STUB_LOSE_ANSWER, "PUT", 0, GW_OK, GW_OK},
+        {webkit_write_big, WEB_STUB_LOSE_ANSWER, "MOVE", 0, GW_OK, GW_OK},
+        {webkit_write_small, WEB_STUB_LOSE_ANSWER, "MOVE", 0, GW_OK, GW_OK},
+        {webkit_write_big, WEB_STUB_CUT_REQUEST, "PUT", 0, GW_IO, GW_IO}, /* cannot be sent again */
+        {webkit_write_small, WEB_STUB_CUT_REQUEST, "PUT", 0, GW_OK, GW_OK},
+        {webkit_write_big, WEB_STUB_STATUS, "PUT", 403, GW_DENIED, GW_DENIED},
+        {webkit_write_big, WEB_STUB_STATUS, "PUT", 507, GW_NO_SPACE, GW_NO_SPACE},
+        {webkit_write_big, WEB_STUB_STATUS, "PUT", 500, GW_UPSTREAM, GW_UPSTREAM},
+        {webkit_write_small, WEB_STUB_STATUS, "PUT", 503, GW_OK, GW_OK},
+        {webkit_write_big, WEB_STUB_HANG, "PUT", 0, GW_TIMEOUT, GW_TIMEOUT},
+        {webkit_write_small, WEB_STUB_STATUS, "MOVE", 412, GW_EXISTS, GW_EXISTS},
+        {webkit_write_big, WEB_STUB_STATUS, "PUT", 202, GW_UPSTREAM,
+         GW_UPSTREAM}, /* looked for, and not there */
+        {webkit_write_small, WEB_STUB_STATUS, "PUT", 202, GW_UPSTREAM, GW_UPSTREAM},
+        {webkit_write_small, WEB_STUB_STATUS, "MOVE", 202, GW_UPSTREAM, GW_UPSTREAM},
+        {webkit_write_small, WEB_STUB_REDIRECT, "PUT", 0, GW_UPSTREAM, GW_UPSTREAM},
+        /* It answers before it has the body, and goes on, hangs up, or resets. */
+        {webkit_write_big, WEB_STUB_EARLY, "PUT", 413, GW_TOO_LARGE, GW_TOO_LARGE},
+        {webkit_write_big, WEB_STUB_EARLY, "PUT", 507, GW_NO_SPACE, GW_NO_SPACE},
+        {webkit_write_big, WEB_STUB_EARLY, "PUT", 401, GW_DENIED, GW_DENIED},
+        {webkit_write_big, WEB_STUB_EARLY, "PUT", 500, GW_UPSTREAM, GW_UPSTREAM},
+        {webkit_write_big, WEB_STUB_EARLY, "PUT", 201, GW_UPSTREAM, GW_UPSTREAM},
+        {webkit_write_small, WEB_STUB_EARLY, "PUT", 413, GW_TOO_LARGE, GW_TOO_LARGE},
+        {webkit_write_small, WEB_STUB_EARLY, "PUT", 503, GW_OK, GW_OK},
+        {webkit_write_big, WEB_STUB_EARLY_CLOSE, "PUT", 413, GW_TOO_LARGE, GW_TOO_LARGE},
+        {webkit_write_big, WEB_STUB_EARLY_CLOSE, "PUT", 507, GW_NO_SPACE, GW_NO_SPACE},
+        {webkit_write_big, WEB_STUB_EARLY_CLOSE, "PUT", 401, GW_DENIED, GW_DENIED},
+        {webkit_write_big, WEB_STUB_EARLY_CLOSE, "PUT", 201, GW_UPSTREAM, GW_UPSTREAM},
+        {webkit_write_small, WEB_STUB_EARLY_CLOSE, "PUT", 507, GW_NO_SPACE, GW_NO_SPACE},
+        {webkit_write_small, WEB_STUB_EARLY_CLOSE, "PUT", 503, GW_OK, GW_OK},
+        {webkit_write_big, WEB_STUB_EARLY_RESET, "PUT", 413, GW_TOO_LARGE, GW_IO},
+        {webkit_write_big, WEB_STUB_EARLY_RESET, "PUT", 507, GW_NO_SPACE, GW_IO},
+        {webkit_write_big, WEB_STUB_EARLY_RESET, "PUT", 201, GW_UPSTREAM, GW_IO},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const uint8_t *data;
-        web_stub_put(e->stub, "big", "old", 3);
-        web_stub_fail(e->stub, rows[i].fault, rows[i].method, 0, 1, rows[i].value,
-                      "http://other.example/dav/x");
-        enum gw_err err = rows[i].act(e);
-        if (err != rows[i].err)
-            print_error("row %zu: %s\n", i, gw_err_name(err));
-        assert_int_equal(err, rows[i].err);
-        web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
-        size_t want = err != GW_OK ? 3 : rows[i].act == write_big ? BIG_SIZE : 5;
-        assert_int_equal(web_stub_file(e->stub, "big", &data), want);
-        assert_memory_equal(data,
-                            err != GW_OK ? "old"
-                            : want == 5  ? "small"
-                                         : (char *)e->big,
-                            want);
-        assert_true(sync_until(e->loop, clean, e->stub)); /* nothing of a reserved name stays */
-    }
+    unsigned wrong = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        wrong += !webkit_upload(e, &rows[i]);
+    assert_int_equal(wrong, 0);
 }
 
 static void test_abort(void **state)
 {
-    struct env *e = *state;
+    struct webkit *e = *state;
     struct fs_file *f = NULL;
     web_stub_put(e->stub, "big", "old", 3);
     assert_int_equal(sync_open(e->fs, "/big", FS_WRITE | FS_CREATE | FS_TRUNC, &f), GW_OK);
-    for (size_t at = 0; at + 32768 < BIG_SIZE; at += 32768)
+    for (size_t at = 0; at + 32768 < WEBKIT_BIG; at += 32768)
         assert_int_equal(sync_write(f, at, e->big + at, 32768), GW_OK);
     fs_abort(&f);
-    assert_true(sync_until(e->loop, clean, e->stub));
+    assert_true(webkit_until_clean(e));
     assert_int_equal(web_stub_file(e->stub, "big", NULL), 3);
 }
 
 static void test_exclusive(void **state)
 {
-    struct env *e = *state;
+    struct webkit *e = *state;
     for (int atomic = 0; atomic < 2; atomic++) {
         struct fs_file *f = NULL;
-        store_close(e);
-        store_open(e, atomic != 0);
+        webkit_close(e);
+        webkit_open(e, atomic != 0);
         web_stub_put(e->stub, "f", "old", 3);
         assert_int_equal(sync_open(e->fs, "/f", FS_WRITE | FS_CREATE | FS_EXCL, &f), GW_EXISTS);
         assert_int_equal(sync_remove(e->fs, "/f"), GW_OK);
@@ -396,25 +215,52 @@ static void test_exclusive(void **state)
     }
 }
 
-static void test_wants_length(void **state)
+/* As the spool does it. */
+static struct fs_file *write_known(struct webkit *e, size_t size)
 {
-    struct env *e = *state;
-    web_stub_wants_length(e->stub, true);
-    assert_int_equal(write_small(e), GW_OK);
-    assert_int_equal(write_big(e), GW_UNSUPPORTED);
-    unsigned puts = web_stub_requests(e->stub, "PUT");
-    assert_int_equal(write_big(e), GW_UNSUPPORTED); /* without a spool */
-    assert_int_equal(web_stub_requests(e->stub, "PUT"), puts);
     struct sync s = {0};
-    struct fs_attr attr = {.set = FS_ATTR_SIZE, .size = BIG_SIZE};
+    struct fs_attr attr = {.set = FS_ATTR_SIZE, .size = size};
     s.op = fs_open(e->fs, "/big", FS_WRITE | FS_CREATE | FS_TRUNC, &attr, sync_done, &s);
     assert_int_equal(sync_wait(e->loop, &s), GW_OK);
-    struct fs_file *f = s.file;
-    for (size_t at = 0; at < BIG_SIZE; at += 32768)
-        assert_int_equal(
-            sync_write(f, at, e->big + at, BIG_SIZE - at < 32768 ? BIG_SIZE - at : 32768), GW_OK);
+    for (size_t at = 0; at < size; at += 32768)
+        assert_int_equal(sync_write(s.file, at, e->big + at, size - at < 32768 ? size - at : 32768),
+                         GW_OK);
+    return s.file;
+}
+
+static void test_wants_length(void **state)
+{
+    struct webkit *e = *state;
+    web_stub_wants_length(e->stub, true);
+    assert_int_equal(webkit_write_small(e), GW_OK);
+    assert_int_equal(webkit_write_big(e), GW_UNSUPPORTED);
+    unsigned puts = web_stub_requests(e->stub, "PUT");
+    assert_int_equal(webkit_write_big(e), GW_UNSUPPORTED); /* without a spool */
+    assert_int_equal(web_stub_requests(e->stub, "PUT"), puts);
+    struct fs_file *f = write_known(e, WEBKIT_BIG);
     assert_int_equal(sync_close(&f), GW_OK);
-    assert_int_equal(web_stub_file(e->stub, "big", NULL), BIG_SIZE);
+    assert_int_equal(web_stub_file(e->stub, "big", NULL), WEBKIT_BIG);
+}
+
+static bool is_stored(void *arg)
+{
+    return web_stub_files(arg) == 1;
+}
+
+/* It ends with a part, so the server has all of it, and says so, before the CLOSE. */
+static void test_answer_before_close(void **state)
+{
+    enum { SIZE = BUDGET_SMALL + (1 << 20) };
+    struct webkit *e = *state;
+    struct fs_file *f = write_known(e, SIZE);
+    assert_true(sync_until(e->loop, is_stored, e->stub));
+    for (unsigned i = 0; i < 20; i++) /* by then its answer is here */
+        (void)webkit_stat(e);
+    assert_int_equal(sync_close(&f), GW_OK);
+    assert_int_equal(web_stub_file(e->stub, "big", NULL), SIZE);
+    f = write_known(e, SIZE); /* and another byte */
+    assert_int_equal(sync_write(f, SIZE, "x", 1), GW_OK);
+    assert_int_equal(sync_close(&f), GW_BAD_ARG);
 }
 
 #define WRITERS 24
@@ -430,10 +276,10 @@ static bool cleaned_up(void *arg)
 static void test_writers_that_pause(void **state)
 {
     enum { BEGUN = 9 * 32768 }; /* more than one PUT with a length */
-    struct env *e = *state;
+    struct webkit *e = *state;
     struct fs_file *files[WRITERS];
     web_stub_fail(e->stub, WEB_STUB_STATUS, NULL, 0, 1, 503, NULL);
-    assert_int_equal(stat_it(e), GW_NOT_FOUND);
+    assert_int_equal(webkit_stat(e), GW_NOT_FOUND);
     for (size_t i = 0; i < WRITERS; i++) {
         char path[16];
         snprintf(path, sizeof path, "/w%zu", i);
@@ -441,8 +287,8 @@ static void test_writers_that_pause(void **state)
         for (size_t at = 0; at < BEGUN; at += 32768)
             assert_int_equal(sync_write(files[i], at, e->big + at, 32768), GW_OK);
     }
-    assert_int_equal(stat_it(e), GW_NOT_FOUND);
-    assert_int_equal(put_it(e), GW_OK);
+    assert_int_equal(webkit_stat(e), GW_NOT_FOUND);
+    assert_int_equal(webkit_put(e), GW_OK);
     assert_int_equal(sync_close(&files[WRITERS - 1]), GW_OK);
     for (size_t i = 0; i < WRITERS - 1; i++)
         fs_abort(&files[i]);
@@ -459,7 +305,7 @@ static void test_writers_that_pause(void **state)
 
 static void test_listings(void **state)
 {
-    struct env *e = *state;
+    struct webkit *e = *state;
     static const struct {
         const char *body;
         enum gw_err err;
@@ -496,7 +342,7 @@ static void test_listings(void **state)
 static void test_many_entries(void **state)
 {
     enum { MANY = 100000 };
-    struct env *e = *state;
+    struct webkit *e = *state;
     web_stub_fail(e->stub, WEB_STUB_MANY, "PROPFIND", 0, 1, MANY, NULL);
     struct sync s = {0};
     s.op = fs_opendir(e->fs, "/", sync_done, &s);
@@ -526,31 +372,31 @@ static void test_many_entries(void **state)
 
 static void test_redirects(void **state)
 {
-    struct env *e = *state;
+    struct webkit *e = *state;
     char inside[64];
     web_stub_put(e->stub, "f", "text", 4);
     snprintf(inside, sizeof inside, "http://127.0.0.1:%u/dav/f", web_stub_port(e->stub));
     static const char *const outside[] = {"http://localhost/dav/f", "https://127.0.0.1/dav/f",
                                           "//127.0.0.2/dav/f", "ftp://127.0.0.1/f", "f"};
     web_stub_fail(e->stub, WEB_STUB_REDIRECT, NULL, 0, 1, 0, inside);
-    assert_int_equal(stat_it(e), GW_OK);
+    assert_int_equal(webkit_stat(e), GW_OK);
     web_stub_fail(e->stub, WEB_STUB_REDIRECT, NULL, 0, 1, 0, "/dav/f");
-    assert_int_equal(stat_it(e), GW_OK);
+    assert_int_equal(webkit_stat(e), GW_OK);
     for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
         unsigned before = web_stub_requests(e->stub, NULL);
         web_stub_fail(e->stub, WEB_STUB_REDIRECT, NULL, 0, 1, 0, outside[i]);
-        assert_int_equal(stat_it(e), GW_UPSTREAM);
+        assert_int_equal(webkit_stat(e), GW_UPSTREAM);
         assert_int_equal(web_stub_requests(e->stub, NULL), before + 1);
     }
     web_stub_fail(e->stub, WEB_STUB_REDIRECT, NULL, 0, 100, 0, "/dav/f"); /* in a circle */
-    assert_int_equal(stat_it(e), GW_UPSTREAM);
+    assert_int_equal(webkit_stat(e), GW_UPSTREAM);
     web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
 }
 
 /* A server that says that it keeps a time, and does not. */
 static void test_times(void **state)
 {
-    struct env *e = *state;
+    struct webkit *e = *state;
     static const char accepted[] =
         LIST("<D:response><D:href>/dav/f</D:href><D:propstat><D:prop><D:lastmodified/></D:prop>"
              "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>");
@@ -568,7 +414,7 @@ static void test_times(void **state)
 /* The folder of a prefix is made when it is first used. */
 static void test_prefix(void **state)
 {
-    struct env *e = *state;
+    struct webkit *e = *state;
     const struct backend_view args = {.prefix = "new/user"};
     struct fs *fs = NULL;
     char names[100];
@@ -586,7 +432,7 @@ static void test_prefix(void **state)
 /* A folder is never removed or replaced with what is in it. */
 static void test_folders_are_safe(void **state)
 {
-    struct env *e = *state;
+    struct webkit *e = *state;
     web_stub_put(e->stub, "f", "text", 4);
     unsigned deletes = web_stub_requests(e->stub, "DELETE"),
              moves = web_stub_requests(e->stub, "MOVE");
@@ -601,7 +447,7 @@ static void test_folders_are_safe(void **state)
 
 static void test_reserved(void **state)
 {
-    struct env *e = *state;
+    struct webkit *e = *state;
     struct fs_attr a;
     static const char name[] = "/.gateway-upload.0123456789abcdef";
     web_stub_put(e->stub, name + 1, "x", 1);
@@ -614,28 +460,28 @@ static void test_reserved(void **state)
 
 /* ---- every operation, cancelled at every step ---- */
 
-static struct op *start_stat(struct env *e, struct sync *s)
+static struct op *start_stat(struct webkit *e, struct sync *s)
 {
     return fs_stat(e->fs, "/f", true, sync_done, s);
 }
 
-static struct op *start_setstat(struct env *e, struct sync *s)
+static struct op *start_setstat(struct webkit *e, struct sync *s)
 {
     static const struct fs_attr attr = {.set = FS_ATTR_MTIME, .mtime_s = 1};
     return fs_setstat(e->fs, "/f", true, &attr, sync_done, s);
 }
 
-static struct op *start_read(struct env *e, struct sync *s)
+static struct op *start_read(struct webkit *e, struct sync *s)
 {
     return fs_open(e->fs, "/big", FS_READ, NULL, sync_done, s);
 }
 
-static struct op *start_write(struct env *e, struct sync *s)
+static struct op *start_write(struct webkit *e, struct sync *s)
 {
     return fs_open(e->fs, "/new", FS_WRITE | FS_CREATE | FS_TRUNC, NULL, sync_done, s);
 }
 
-static struct op *start_close(struct env *e, struct sync *s)
+static struct op *start_close(struct webkit *e, struct sync *s)
 {
     struct fs_file *f = NULL;
     assert_int_equal(sync_open(e->fs, "/f", FS_WRITE | FS_CREATE | FS_TRUNC, &f), GW_OK);
@@ -643,44 +489,44 @@ static struct op *start_close(struct env *e, struct sync *s)
     return fs_close(&f, sync_done, s);
 }
 
-static struct op *start_list(struct env *e, struct sync *s)
+static struct op *start_list(struct webkit *e, struct sync *s)
 {
     return fs_opendir(e->fs, "/", sync_done, s);
 }
 
-static struct op *start_remove(struct env *e, struct sync *s)
+static struct op *start_remove(struct webkit *e, struct sync *s)
 {
     return fs_remove(e->fs, "/f", sync_done, s);
 }
 
-static struct op *start_mkdir(struct env *e, struct sync *s)
+static struct op *start_mkdir(struct webkit *e, struct sync *s)
 {
     return fs_mkdir(e->fs, "/new", NULL, sync_done, s);
 }
 
-static struct op *start_rmdir(struct env *e, struct sync *s)
+static struct op *start_rmdir(struct webkit *e, struct sync *s)
 {
     return fs_rmdir(e->fs, "/d", sync_done, s);
 }
 
-static struct op *start_rename(struct env *e, struct sync *s)
+static struct op *start_rename(struct webkit *e, struct sync *s)
 {
     return fs_rename(e->fs, "/f", "/g", FS_RENAME_OVERWRITE, sync_done, s);
 }
 
-static struct op *start_space(struct env *e, struct sync *s)
+static struct op *start_space(struct webkit *e, struct sync *s)
 {
     return fs_statvfs(e->fs, "/", sync_done, s);
 }
 
 static void test_cancelled(void **state)
 {
-    struct env *e = *state;
-    static struct op *(*const starts[])(struct env * e, struct sync * s) = {
+    struct webkit *e = *state;
+    static struct op *(*const starts[])(struct webkit * e, struct sync * s) = {
         start_stat,   start_setstat, start_read,  start_write,  start_close, start_list,
         start_remove, start_mkdir,   start_rmdir, start_rename, start_space,
     };
-    web_stub_put(e->stub, "big", e->big, BIG_SIZE);
+    web_stub_put(e->stub, "big", e->big, WEBKIT_BIG);
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
         bool ended = false;
         for (unsigned turns = 0; !ended; turns++) {
@@ -702,23 +548,26 @@ static void test_cancelled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_statuses, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_words, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_reads, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_replaced_while_read, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_uploads, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_abort, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_exclusive, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_wants_length, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_writers_that_pause, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_listings, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many_entries, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_redirects, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_times, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_prefix, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_folders_are_safe, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_reserved, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cancelled, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_statuses, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_words, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_reads, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_replaced_while_read, webkit_setup_dav,
+                                        webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_uploads, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_abort, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_exclusive, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_wants_length, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_writers_that_pause, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_answer_before_close, webkit_setup_dav,
+                                        webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_listings, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_many_entries, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_redirects, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_times, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_prefix, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_folders_are_safe, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_reserved, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_cancelled, webkit_setup_dav, webkit_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

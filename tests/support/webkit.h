@@ -1,0 +1,64 @@
+/* What the tests of the kind `http` share: a store of either dialect on the stub, what a client
+ * does with it, and rows of bad days. Sizes in bytes. */
+#ifndef TESTS_SUPPORT_WEBKIT_H
+#define TESTS_SUPPORT_WEBKIT_H
+
+#include "backends/http/web.h"
+#include "tests/support/web_stub.h"
+
+#define WEBKIT_BIG (3 * ((size_t)1 << 20) + 77)
+
+struct webkit {
+    struct web_stub *stub;
+    struct loop *loop;
+    struct budget *budget;
+    struct web_conf conf;
+    struct backend *backend;
+    struct fs *fs;
+    bool httpfs;
+    uint8_t *big; /* WEBKIT_BIG bytes */
+};
+
+/* For cmocka: *state becomes a struct webkit *. */
+int webkit_setup_dav(void **state);
+int webkit_setup_httpfs(void **state);
+int webkit_teardown(void **state);
+/* The store itself, once more with another atomic_uploads. */
+void webkit_open(struct webkit *e, bool atomic);
+void webkit_close(struct webkit *e);
+
+/* What a client does, with "/f", "/big" or "/". */
+typedef enum gw_err webkit_fn(struct webkit *e);
+webkit_fn webkit_list, webkit_get, webkit_put, webkit_stat, webkit_remove, webkit_mkdir,
+    webkit_rename, webkit_chmod, webkit_utime, webkit_space;
+webkit_fn webkit_read_big; /* all of it, compared with e->big */
+webkit_fn webkit_write_big, webkit_write_small;
+/* The words that come with the error of a stat; FS_TEXT_MAX bytes. */
+void webkit_words(struct webkit *e, char *text);
+/* Until one file is left: what was staged is removed when its upload has ended already. */
+bool webkit_until_clean(struct webkit *e);
+
+/* The server answers `status` to two requests with this word, after `skip`. False, printed: not as
+ * the row says, or "/f" is not whole, or something of a reserved name stays. */
+struct webkit_status_row {
+    const char *word;
+    webkit_fn *act;
+    unsigned status, skip;
+    enum gw_err err;
+    unsigned requests; /* with this word: 2 = it was tried again */
+};
+bool webkit_status(struct webkit *e, const struct webkit_status_row *row);
+
+/* One fault in an upload of "/big". False, printed: not as the row says, or neither the old file
+ * nor the new one is there, whole, as `err` says. */
+struct webkit_upload_row {
+    webkit_fn *act;
+    enum web_stub_fault fault;
+    const char *word;
+    unsigned value;
+    enum gw_err err;
+    enum gw_err or_err; /* as well: a reset may be quicker than the answer */
+};
+bool webkit_upload(struct webkit *e, const struct webkit_upload_row *row);
+
+#endif
