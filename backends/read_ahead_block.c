@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends/remote_meta.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/deadline.h"
 
@@ -30,11 +31,30 @@ static bool refuse(struct read_ahead *r, const char *what)
     return false;
 }
 
+static bool refuse_changed(struct read_ahead *r)
+{
+    read_ahead_fail(r, GW_CHANGED, "the file was changed while it was read");
+    return false;
+}
+
+/* An answer without a range, to the end of the file: its length says where it begins. */
+static bool right_offset(struct read_ahead *r, const struct http_res *res, uint64_t from)
+{
+    const char *text = http_res_header(res, "Content-Length");
+    uint64_t len;
+    if (!r->conf.type->starts_at_offset)
+        return refuse(r, "ignores ranges");
+    if (text == NULL || !remote_meta_number(text, &len) || len == r->attr.size - from)
+        return true;
+    return len == r->attr.size ? refuse(r, "ignores the offset that it is asked for")
+                               : refuse_changed(r);
+}
+
 /* Is it the range that was asked for? */
 static bool right_range(struct read_ahead *r, const struct http_res *res, uint64_t from)
 {
     if (http_res_status(res) != 206)
-        return from == 0 || r->conf.type->starts_at_offset || refuse(r, "ignores ranges");
+        return from == 0 || right_offset(r, res, from);
     const char *range = http_res_header(res, "Content-Range");
     char want[40];
     int n = snprintf(want, sizeof want, "bytes %llu-", (unsigned long long)from);
@@ -74,8 +94,7 @@ static bool block_head(void *arg, const struct http_res *res)
             b->budget = b->len;
         }
     } else if (!same_etag(etag, r->etag)) {
-        read_ahead_fail(r, GW_CHANGED, "the file was changed while it was read");
-        return false;
+        return refuse_changed(r);
     }
     return true;
 }
