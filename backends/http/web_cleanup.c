@@ -4,7 +4,7 @@
 #include "gateway/io/deadline.h"
 
 #define TRIES    6u
-#define PAUSE_MS 200u /* doubled each time: 6 s in all */
+#define PAUSE_MS 200u /* doubled each time: 13 s in all */
 
 struct cleanup {
     struct web_access *access;

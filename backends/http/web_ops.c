@@ -1,5 +1,6 @@
 #include "backends/http/web_ops.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "backends/http/web_dir.h"
@@ -16,6 +17,8 @@ struct name_op {
     size_t made; /* of path: how much of it was made */
     uint32_t flags;
     struct fs_attr attr;
+    enum gw_err err; /* what the request said whose effect is looked for */
+    char text[FS_TEXT_MAX];
 };
 
 static const struct web_dialect *dialect_of(const struct name_op *o)
@@ -274,22 +277,35 @@ struct op *web_ops_remove(struct fs *fs, const char *path, fs_done_fn *done, voi
 
 /* ---- folders ---- */
 
+/* Its answer was lost, or is not to be trusted. */
+static void keep(struct name_op *o, const struct remote_res *res)
+{
+    o->err = res->err;
+    snprintf(o->text, sizeof o->text, "%s", res->text != NULL ? res->text : gw_err_text(res->err));
+}
+
+static void end_looked(struct name_op *o, bool done)
+{
+    fs_task_fail(&o->task, done ? GW_OK : o->err, done ? NULL : o->text);
+}
+
 static void made_looked(void *arg, const struct fs_res *res)
 {
     struct name_op *o = arg;
     o->task.step = NULL;
-    bool made = res->err == GW_OK && res->attr->kind == FS_KIND_DIR;
-    fs_task_fail(&o->task, made ? GW_OK : GW_EXISTS, NULL);
+    end_looked(o, res->err == GW_OK && res->attr->kind == FS_KIND_DIR);
 }
 
 static void made(void *arg, const struct remote_res *res)
 {
     struct name_op *o = arg;
     o->task.step = NULL;
-    if (res->err == GW_EXISTS && res->maybe_done) /* by our first attempt, it seems */
-        o->task.step = dialect_of(o)->look(o->view->access, o->path, o->task.log, made_looked, o);
-    else
+    if (res->err == GW_OK || !res->maybe_done) {
         remote_end_task(&o->task, res);
+        return;
+    }
+    keep(o, res);
+    o->task.step = dialect_of(o)->look(o->view->access, o->path, o->task.log, made_looked, o);
 }
 
 /* Not every server minds that the name is taken. */
@@ -366,17 +382,29 @@ static void moved_looked(void *arg, const struct fs_res *res)
     bool there = res->err == GW_OK &&
                  (o->folder ? res->attr->kind == FS_KIND_DIR
                             : res->attr->kind == FS_KIND_REG && res->attr->size == o->attr.size);
-    fs_task_fail(&o->task, there ? GW_OK : GW_NOT_FOUND, NULL);
+    end_looked(o, there);
+}
+
+static void source_looked(void *arg, const struct fs_res *res)
+{
+    struct name_op *o = arg;
+    o->task.step = NULL;
+    if (res->err == GW_NOT_FOUND)
+        o->task.step = dialect_of(o)->look(o->view->access, o->to, o->task.log, moved_looked, o);
+    else
+        end_looked(o, false);
 }
 
 static void moved(void *arg, const struct remote_res *res)
 {
     struct name_op *o = arg;
     o->task.step = NULL;
-    if (res->err == GW_NOT_FOUND && res->maybe_done) /* by our first attempt, it seems */
-        o->task.step = dialect_of(o)->look(o->view->access, o->to, o->task.log, moved_looked, o);
-    else
+    if (res->err == GW_OK || !res->maybe_done) {
         remote_end_task(&o->task, res);
+        return;
+    }
+    keep(o, res);
+    o->task.step = dialect_of(o)->look(o->view->access, o->path, o->task.log, source_looked, o);
 }
 
 static void rename_to_looked(void *arg, const struct fs_res *res)

@@ -197,6 +197,59 @@ static void test_abort(void **state)
     assert_int_equal(web_stub_file(e->stub, "big", NULL), 3);
 }
 
+/* As the spool does it. */
+static struct fs_file *write_known(struct webkit *e, size_t size)
+{
+    struct sync s = {0};
+    struct fs_attr attr = {.set = FS_ATTR_SIZE, .size = size};
+    s.op = fs_open(e->fs, "/big", FS_WRITE | FS_CREATE | FS_TRUNC, &attr, sync_done, &s);
+    assert_int_equal(sync_wait(e->loop, &s), GW_OK);
+    for (size_t at = 0; at < size; at += 32768)
+        assert_int_equal(sync_write(s.file, at, e->big + at, size - at < 32768 ? size - at : 32768),
+                         GW_OK);
+    return s.file;
+}
+
+static bool two_files(void *arg)
+{
+    return web_stub_files(arg) == 2;
+}
+
+struct deletes {
+    struct web_stub *stub;
+    unsigned n;
+};
+
+static bool deletes_seen(void *arg)
+{
+    const struct deletes *d = arg;
+    return web_stub_requests(d->stub, "DELETE") >= d->n;
+}
+
+/* What is left is removed as soon as nobody holds it any more, and not asked for when it may not.
+ */
+static void test_cleanup(void **state)
+{
+    struct webkit *e = *state;
+    static const struct {
+        unsigned status, times, requests;
+        size_t left;
+    } rows[] = {{423, 2, 3, 1}, {500, 3, 4, 1}, {403, 1, 1, 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        web_stub_put(e->stub, "big", "old", 3);
+        unsigned before = web_stub_requests(e->stub, "DELETE");
+        struct fs_file *f = write_known(e, BUDGET_SMALL + (1 << 20));
+        assert_true(sync_until(e->loop, two_files, e->stub));
+        web_stub_fail(e->stub, WEB_STUB_STATUS, "DELETE", 0, rows[i].times, rows[i].status, NULL);
+        fs_abort(&f);
+        struct deletes want = {e->stub, before + rows[i].requests};
+        assert_true(sync_until(e->loop, deletes_seen, &want));
+        web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL); /* the last one is through */
+        assert_int_equal(web_stub_files(e->stub), rows[i].left);
+        assert_int_equal(web_stub_requests(e->stub, "DELETE"), before + rows[i].requests);
+    }
+}
+
 static void test_exclusive(void **state)
 {
     struct webkit *e = *state;
@@ -213,19 +266,6 @@ static void test_exclusive(void **state)
         assert_int_equal(sync_close(&f), GW_EXISTS);
         assert_int_equal(web_stub_file(e->stub, "f", NULL), 6);
     }
-}
-
-/* As the spool does it. */
-static struct fs_file *write_known(struct webkit *e, size_t size)
-{
-    struct sync s = {0};
-    struct fs_attr attr = {.set = FS_ATTR_SIZE, .size = size};
-    s.op = fs_open(e->fs, "/big", FS_WRITE | FS_CREATE | FS_TRUNC, &attr, sync_done, &s);
-    assert_int_equal(sync_wait(e->loop, &s), GW_OK);
-    for (size_t at = 0; at < size; at += 32768)
-        assert_int_equal(sync_write(s.file, at, e->big + at, size - at < 32768 ? size - at : 32768),
-                         GW_OK);
-    return s.file;
 }
 
 static void test_wants_length(void **state)
@@ -555,6 +595,7 @@ int main(void)
                                         webkit_teardown),
         cmocka_unit_test_setup_teardown(test_uploads, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_abort, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_cleanup, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_exclusive, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_wants_length, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_writers_that_pause, webkit_setup_dav, webkit_teardown),
