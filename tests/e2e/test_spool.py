@@ -15,6 +15,7 @@ from raw import close, read_all, session, status_of, write_all
 OLD = b"0123456789" * 1000
 int64 = getattr(sftp_client, "int64", None) or sftp_client.long  # what paramiko sends as uint64, by its version
 BUCKET = pytest.mark.parametrize("store_kind", ["radosgw"])
+EVERYWHERE = pytest.mark.parametrize("store_kind", ["radosgw", "apache", "nginx", "rclone", "httpfs", "httpfs_plain"])
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def assert_nothing_left(gateway, store, state, names=("file",)):
     assert store.names() == sorted(names)
 
 
-@BUCKET
+@EVERYWHERE
 def test_writes_anywhere(gateway, store, state):
     with session(gateway) as sftp:
         with sftp.open("/file", "r+b") as file:
@@ -302,7 +303,7 @@ def test_copy_into_a_spooled_file(gateway, store, state):
     assert_nothing_left(gateway, store, state, ["file", "new"])
 
 
-@BUCKET
+@EVERYWHERE
 def test_sshfs_with_fio(gateway, store, state, tmp_path):
     """Random writes, each verified when it is read back."""
     why = missing("sshfs") or (None if shutil.which("fio") else "fio is not installed")
