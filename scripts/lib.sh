@@ -6,7 +6,7 @@ PACKAGES_build="gcc libc6-dev cmake ninja-build pkg-config libssh-dev libuv1-dev
     libssl-dev libjansson-dev libexpat1-dev libcrypt-dev"
 PACKAGES_demo="openssh-client"
 PACKAGES_s3="ceph-mon ceph-osd ceph-common radosgw curl openssl python3"
-PACKAGES_quick="libcmocka-dev ccache python3 python3-pytest python3-jsonschema python3-paramiko python3-asyncssh
+PACKAGES_quick="libcmocka-dev ccache python3 python3-pytest python3-jsonschema python3-yaml python3-paramiko python3-asyncssh
     openssh-client sshpass strace lftp putty-tools curl rclone sshfs fuse3 fio procps util-linux openssl
     apache2-bin nginx-light libnginx-mod-http-dav-ext media-types"
 PACKAGES_test="clang clang-format clang-tidy libclang-rt-dev nginx-light
