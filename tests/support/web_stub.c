@@ -73,7 +73,7 @@ static struct piece piece_of(const struct web_stub_call *k, size_t size, size_t 
         p.first++;
     if (k->fault == WEB_STUB_SHORT)
         last = p.first + (last - p.first) / 2;
-    p.len = p.first <= last ? last + 1 - p.first : 0;
+    p.len = size > 0 && p.first <= last ? last + 1 - p.first : 0;
     return p;
 }
 
