@@ -11,6 +11,7 @@
 
 #include "auth/passwd.h"
 #include "auth/pubkey.h"
+#include "config/json_hint.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/work.h"
@@ -124,11 +125,13 @@ enum gw_err user_file_parse(struct gw_span text, const json_t *base, struct user
     json_error_t bad;
     json_t *root = json_loadb((const char *)text.ptr, text.len, JSON_REJECT_DUPLICATES, &bad);
     if (root == NULL) {
+        const char *hint = json_hint((const char *)text.ptr, text.len, &bad);
         /* jansson's words end in "near '...'": that may be a hash. */
         char *near = strstr(bad.text, " near ");
         if (near != NULL)
             *near = '\0';
-        return gw_err_set(msg, GW_CONFIG, "line %d, column %d: %s", bad.line, bad.column, bad.text);
+        return gw_err_set(msg, GW_CONFIG, "line %d, column %d: %s%s%s", bad.line, bad.column,
+                          bad.text, hint == NULL ? "" : ": ", hint == NULL ? "" : hint);
     }
     struct user_file *f = mem_zalloc(sizeof *f);
     atomic_init(&f->refs, 1);

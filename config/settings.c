@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "config/json_hint.h"
 #include "config/textfile.h"
 #include "gateway/base/mem.h"
 
@@ -30,15 +31,16 @@ static bool is_too_deep(json_t *v, unsigned left)
 }
 
 /* jansson appends what it read last, which may be a secret; it helps only with a doubled key. */
-static void syntax_problem(const char *name, const json_error_t *e, struct gw_buf *problems)
+static void syntax_problem(const char *name, const json_error_t *e, const char *hint,
+                           struct gw_buf *problems)
 {
     const char *near = strstr(e->text, " near ");
     enum json_error_code code = json_error_code(e);
     bool cut = near != NULL && code != json_error_duplicate_key;
     const char *text = code == json_error_null_character ? "a NUL character" : e->text;
     int len = cut && text == e->text ? (int)(near - text) : (int)strlen(text);
-    gw_buf_printf(problems, "%s:%d:%d: not valid JSON: %.*s\n", name, e->line, e->column, len,
-                  text);
+    gw_buf_printf(problems, "%s:%d:%d: not valid JSON: %.*s%s%s\n", name, e->line, e->column, len,
+                  text, hint == NULL ? "" : ": ", hint == NULL ? "" : hint);
 }
 
 static enum gw_err parse(const char *name, const char *text, size_t len, json_t **out,
@@ -52,7 +54,7 @@ static enum gw_err parse(const char *name, const char *text, size_t len, json_t 
         if (no_memory)
             gw_buf_printf(problems, "%s: out of memory\n", name);
         else
-            syntax_problem(name, &e, problems);
+            syntax_problem(name, &e, json_hint(text, len, &e), problems);
         return no_memory ? GW_NO_MEMORY : GW_CONFIG;
     }
     if (!json_is_object(root))

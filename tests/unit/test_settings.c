@@ -230,6 +230,17 @@ static const struct {
     /* JSON itself; the doubled key is shown, a value never */
     {"'tcp': {}, 'tcp': {}",
      "configuration:1:165: not valid JSON: duplicate object key near '\"tcp\"'\n"},
+    {"'tcp': {},",
+     "configuration:1:160: not valid JSON: string or '}' expected: a comma too many before it\n"},
+    {"'listen': [{'port': 1},]",
+     "configuration:1:173: not valid JSON: unexpected token: a comma too many before it\n"},
+    {"'tcp': {},, 'log': {}",
+     "configuration:1:160: not valid JSON: string or '}' expected: a comma too many\n"},
+    {"'tcp': {} 'log': {}",
+     "configuration:1:164: not valid JSON: '}' expected: a comma missing before it\n"},
+    {"'state_dir' 'x'", "configuration:1:164: not valid JSON: ':' expected\n"},
+    {"'tcp': {} // none",
+     "configuration:1:160: not valid JSON: '}' expected: JSON has no comments\n"},
     {"'state_dir': 'secret\\q'", "configuration:1:171: not valid JSON: invalid escape\n"},
     {"'state_dir': 'a\\u0000b'", "configuration:1:172: not valid JSON: a NUL character\n"},
 };
@@ -305,6 +316,32 @@ static void test_no_object(void **state)
         assert_int_equal(settings_load(NULL, texts[i], kinds, &s, &problems), GW_CONFIG);
         assert_null(s);
         assert_true(problems.len > 0);
+        gw_buf_free(&problems);
+    }
+}
+
+static void test_no_json(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {
+        {"", "configuration:1:0: not valid JSON: unexpected token: it is empty\n"},
+        {" \n", "configuration:2:0: not valid JSON: unexpected token: it is empty\n"},
+        {"\xef\xbb\xbf{}",
+         "configuration:1:1: not valid JSON: invalid token: it begins with a byte "
+         "order mark: save it without one\n"},
+        {"{'tcp': {}}",
+         "configuration:1:2: not valid JSON: string or '}' expected: strings stand in "
+         "double quotes\n"},
+        {"{,}", "configuration:1:2: not valid JSON: string or '}' expected: a comma too many\n"},
+        {"tcp", "configuration:1:3: not valid JSON: invalid token\n"},
+        {"{", "configuration:1:1: not valid JSON: string or '}' expected\n"},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct settings *s = NULL;
+        struct gw_buf problems;
+        gw_buf_init(&problems, 65536);
+        assert_int_equal(settings_load(NULL, texts[i][0], kinds, &s, &problems), GW_CONFIG);
+        assert_string_equal(gw_buf_cstr(&problems), texts[i][1]);
         gw_buf_free(&problems);
     }
 }
@@ -639,13 +676,14 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad),           cmocka_unit_test(test_no_object),
-        cmocka_unit_test(test_all_at_once),   cmocka_unit_test(test_file),
-        cmocka_unit_test(test_deep),          cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_values),        cmocka_unit_test(test_secret_file),
-        cmocka_unit_test(test_named_secrets), cmocka_unit_test(test_print),
-        cmocka_unit_test(test_schema),        cmocka_unit_test(test_markdown),
-        cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_bad),         cmocka_unit_test(test_no_object),
+        cmocka_unit_test(test_no_json),     cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_file),        cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_values),
+        cmocka_unit_test(test_secret_file), cmocka_unit_test(test_named_secrets),
+        cmocka_unit_test(test_print),       cmocka_unit_test(test_schema),
+        cmocka_unit_test(test_markdown),    cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_mutations),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
