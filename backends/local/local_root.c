@@ -41,6 +41,8 @@ static enum gw_err store_open(struct local_store *s, const char *path, struct gw
     if (s->fd < 0)
         return gw_err_set(msg, GW_CONFIG, "root: %s: %s", path,
                           gw_err_text(gw_err_from_errno(errno)));
+    if (faccessat(s->fd, ".", X_OK, AT_EACCESS) != 0)
+        return gw_err_set(msg, GW_CONFIG, "root: %s: the gateway's user may not enter it", path);
     int fd = fenced_open(s->fd, ".", O_PATH, 0, 0);
     if (fd < 0)
         return gw_err_set(msg, GW_CONFIG,

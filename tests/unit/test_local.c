@@ -247,6 +247,28 @@ static void test_refused_configuration(void **state)
     assert_non_null(strstr(msg.text, "/no/such/folder"));
 }
 
+/* A folder that is not ours to enter is no kernel that is too old. */
+static void test_refused_root(void **state)
+{
+    struct fixture *f = *state;
+    char shut[sizeof f->top + 8];
+    char bits[] = "022";
+    snprintf(shut, sizeof shut, "%s/shut", f->top);
+    assert_int_equal(mkdir(shut, 0), 0);
+    assert_int_equal(chmod(f->top, 0755), 0);
+    const struct local_conf conf = {.root = shut, .umask = bits};
+    const struct opt_any any = {.kind = &local_kind.opt, .conf = (void *)(uintptr_t)&conf};
+    const struct backend_env env = {.loop = f->loop};
+    struct backend *b = NULL;
+    struct gw_errmsg msg = {""};
+    bool is_root = geteuid() == 0;
+    assert_int_equal(is_root ? seteuid(65534) : 0, 0);
+    enum gw_err err = backend_new(&env, "shut", &any, &b, &msg);
+    assert_int_equal(is_root ? seteuid(0) : 0, 0);
+    assert_int_equal(err, GW_CONFIG);
+    assert_non_null(strstr(msg.text, "may not enter"));
+}
+
 int main(void)
 {
 #define ROW(t) cmocka_unit_test_setup_teardown(t, local_lab_setup, local_lab_teardown)
@@ -254,6 +276,7 @@ int main(void)
         ROW(test_round_trip),        ROW(test_names),           ROW(test_attributes),
         ROW(test_listing),           ROW(test_prefix),          ROW(test_read_only),
         ROW(test_statvfs_and_probe), ROW(test_owner_and_umask), ROW(test_refused_configuration),
+        ROW(test_refused_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
