@@ -58,8 +58,9 @@ static void again(struct abort_op *a)
 /* NoSuchUpload; a bucket that is gone has no uploads either. */
 static bool says_gone(const struct remote_res *res)
 {
-    return res->err == GW_NOT_FOUND || res->err == GW_NO_PATH ||
-           (res->err != GW_OK && strcmp(res->code, "NoSuchUpload") == 0);
+    return res->err == GW_NOT_FOUND ||
+           (res->err != GW_OK &&
+            (strcmp(res->code, "NoSuchUpload") == 0 || strcmp(res->code, "NoSuchBucket") == 0));
 }
 
 static void listed(void *arg, const struct remote_res *res)

@@ -20,7 +20,7 @@ struct meaning {
 /* GW_CHANGED stands for a precondition that failed: precondition() says which. */
 static const struct meaning meanings[] = {
     {"NoSuchKey", 0, GW_NOT_FOUND, false, REMOTE_CURE_NONE},
-    {"NoSuchBucket", 0, GW_NO_PATH, false, REMOTE_CURE_NONE},
+    {"NoSuchBucket", 0, GW_UPSTREAM, false, REMOTE_CURE_NONE}, /* no word about any file */
     {"NoSuchUpload", 0, GW_UPSTREAM, false, REMOTE_CURE_NONE},
     {"AccessDenied", 401, GW_DENIED, false, REMOTE_CURE_NONE},
     {"AllAccessDisabled", 403, GW_DENIED, false, REMOTE_CURE_NONE},
@@ -58,7 +58,7 @@ static struct meaning meaning_of(const char *code, unsigned status, bool has_key
             return meanings[i];
     /* A code that we do not know with a status that we do: InvalidAccessKeyId is a 403. */
     if (status == 404 && *code == '\0')
-        return (struct meaning){.err = has_key ? GW_NOT_FOUND : GW_NO_PATH};
+        return (struct meaning){.err = has_key ? GW_NOT_FOUND : GW_UPSTREAM};
     for (size_t i = 0; i < n; i++)
         if (meanings[i].status == status)
             return meanings[i];

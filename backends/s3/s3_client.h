@@ -48,7 +48,7 @@ void s3_client_free(struct s3_client **cp); /* every op of it is done or cancell
 
 /*
  * Copies the request's strings. on_head, on_body, send, rewind and done get `arg`.
- * Errors: GW_NOT_FOUND (NoSuchKey, a bare 404 on a key), GW_NO_PATH (NoSuchBucket), GW_DENIED (401,
+ * Errors: GW_NOT_FOUND (NoSuchKey, a bare 404 on a key), GW_DENIED (401,
  * 403), GW_EXISTS (412 or 409 to a request with If-None-Match), GW_CHANGED (412 otherwise),
  * GW_UNSUPPORTED (501, 405), GW_TOO_LARGE (EntityTooLarge), GW_QUOTA, GW_TIMEOUT, GW_IO (no
  * connection, cut off), GW_EOF (416 InvalidRange), GW_UPSTREAM (everything else): never

@@ -10,7 +10,7 @@ enum gw_err {
     GW_OK = 0,
     GW_EOF,         /* no more data or entries */
     GW_NOT_FOUND,   /* the name does not exist */
-    GW_NO_PATH,     /* a folder on the way, or the bucket, does not exist */
+    GW_NO_PATH,     /* a folder on the way does not exist */
     GW_EXISTS,      /* the name exists already */
     GW_DENIED,      /* not allowed */
     GW_READ_ONLY,   /* not allowed: nothing there can be changed */

@@ -524,13 +524,14 @@ static void test_no_bucket(void **state)
     const struct opt_any any = {.kind = &s3_kind.opt, .conf = &x->conf};
     assert_int_equal(backend_new(&env, "absent", &any, &b, &msg), GW_OK);
     char text[FS_TEXT_MAX];
-    assert_int_equal(sync_probe(b, text), GW_NO_PATH);
+    assert_int_equal(sync_probe(b, text), GW_UPSTREAM);
     assert_non_null(strstr(text, "no such bucket"));
     const struct backend_view view = {.prefix = ""};
     struct fs *fs;
     assert_int_equal(backend_view_new(b, &view, &fs), GW_OK);
     char list[64];
-    assert_int_equal(sync_list(fs, "/", 10, list, sizeof list), GW_NO_PATH);
+    assert_int_equal(sync_list(fs, "/", 10, list, sizeof list),
+                     GW_UPSTREAM); /* not "no such file" */
     fs_free(&fs);
     backend_unref(&b);
     x->conf.bucket = was;
