@@ -38,7 +38,8 @@ struct probe {
 static void probe_over(struct probe *p, enum gw_err err, const char *why)
 {
     p->op = NULL;
-    p->err = gw_err_set(&p->why, err, "%s", why == NULL ? gw_err_text(err) : why);
+    const char *text = err == GW_OK ? "answers" : gw_err_text(err);
+    p->err = gw_err_set(&p->why, err, "%s", why == NULL || *why == '\0' ? text : why);
     (*p->left)--;
 }
 
@@ -73,7 +74,7 @@ static void probes_run(struct trial *t, struct probe *all, size_t n, const size_
             probe_over(&all[i], GW_TIMEOUT, "no answer");
         }
         if (all[i].err == GW_OK)
-            printf("%s: answers\n", all[i].what);
+            printf("%s: %s\n", all[i].what, all[i].why.text);
         else
             gw_buf_printf(&t->problems, "%s: %s\n", all[i].what, all[i].why.text);
     }

@@ -40,11 +40,12 @@ static const struct hint hints[] = {
     {"AuthorizationHeaderMalformed", GW_OK, "the region is wrong"},
     {"RequestTimeTooSkewed", GW_OK, "the clock of this machine is wrong"},
     {NULL, GW_DENIED, "the credentials were refused"},
-    {NULL, GW_NO_PATH, "there is no such bucket"},
     {NULL, GW_IO, "no connection: check endpoint, port and network"},
     {NULL, GW_TIMEOUT, "no answer: check endpoint, port and network"},
     {NULL, GW_UPSTREAM, "the endpoint does not answer as S3 does"},
 };
+
+#define PATH_STYLE "does this store need \"path_style\": true?"
 
 static const char *hint_of(const struct remote_res *res)
 {
@@ -53,6 +54,13 @@ static const char *hint_of(const struct remote_res *res)
                                   : hints[i].err == res->err)
             return hints[i].text;
     return "it does not work";
+}
+
+/* The store is not Amazon's, and was asked by a host name that it may not have. */
+static bool may_need_path_style(const struct s3_conf *conf, const struct remote_res *res)
+{
+    return conf->endpoint != NULL && !conf->path_style &&
+           (res->err == GW_IO || res->err == GW_UPSTREAM || res->err == GW_NOT_FOUND);
 }
 
 /* libcurl's words name hosts and certificates: an operator needs them, a client never sees them. */
@@ -67,7 +75,8 @@ static void answered(void *arg, const struct remote_res *res)
         const char *cause = res->http != NULL && http_res_err(res->http) != GW_OK
                                 ? http_res_errtext(res->http)
                                 : "";
-        snprintf(text, sizeof text, "bucket %s: %s (%s%s%s)", p->conf->bucket, hint_of(res),
+        snprintf(text, sizeof text, "bucket %s: %s%s (%s%s%s)", p->conf->bucket, hint_of(res),
+                 may_need_path_style(p->conf, res) ? "; " PATH_STYLE : "",
                  res->text != NULL ? res->text : gw_err_text(res->err), *cause != '\0' ? ": " : "",
                  cause);
     }

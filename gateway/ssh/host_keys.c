@@ -194,7 +194,8 @@ static enum gw_err import(const struct settings_host_key *k, ssh_key *out, struc
         if (ssh_pki_import_privkey_base64(gw_buf_cstr(&text), k->passphrase, no_prompt, NULL,
                                           out) != SSH_OK)
             err = gw_err_set(msg, GW_CONFIG,
-                             "not a private key in PEM or OpenSSH format, or %s passphrase",
+                             "%s%snot a private key in PEM or OpenSSH format, or %s passphrase",
+                             k->file == NULL ? "" : k->file, k->file == NULL ? "" : ": ",
                              k->passphrase == NULL ? "it needs a" : "a wrong");
     }
     gw_buf_free_secret(&text);

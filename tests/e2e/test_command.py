@@ -73,9 +73,10 @@ def test_check_names_all_at_once(idle):
     (lambda s: s["users"]["mounts"][0].update(backend="memry"), "memry"),
     (lambda s: s["ssh"].update(ciphers=["aes128-ctr", "no-such-cipher"]), "no-such-cipher"),
     (lambda s: s["ssh"].update(kex=["diffie-hellman-group0"]), "diffie-hellman-group0"),
-    (lambda s: s["ssh"]["host_keys"][0].update(file="/nonexistent"), "/nonexistent"),
+    (lambda s: s["ssh"]["host_keys"][0].update(file="/nonexistent"), "  ssh.host_keys[0]: /nonexistent: No such"),
+    (lambda s: s["ssh"]["host_keys"][0].update(file="/dev/null"), "  ssh.host_keys[0]: /dev/null: not a private key"),
     (lambda s: s["listen"][0].update(port=70000), "listen[0].port"),
-], ids=["no backends", "no verifiers", "no host keys", "unknown backend", "cipher", "kex", "no such key", "port"])
+], ids=["no backends", "no verifiers", "no host keys", "unknown backend", "cipher", "kex", "no such key", "no key", "port"])
 def test_check_bad(change, said, idle):
     rewrite(idle, change)
     done = command(idle, "check")
@@ -142,7 +143,8 @@ def test_port_taken(idle):
 
 def test_probe(postern, tmp_path):
     good = postern({"disk": {"type": "local", "root": str(tmp_path)}}, start=False)
-    assert command(good, "check", "--probe").returncode == OK
+    done = command(good, "check", "--probe")
+    assert done.returncode == OK and "backends.disk: root is writable" in done.stdout
     bad = postern({"disk": {"type": "local", "root": str(tmp_path / "none")}}, start=False)
     done = command(bad, "check", "--probe")
     assert done.returncode == CONFIG and "backends.disk.root: " in done.stderr, done.stderr
@@ -160,6 +162,12 @@ def test_probe_s3(radosgw, postern):
         done = command(bad, "check", "--probe")
         assert done.returncode == UNAVAILABLE, done.stdout + done.stderr
         assert "drops" in done.stdout + done.stderr
+    # A bucket has no host name of its own at most stores: the message says what to try.
+    bad = postern({"drops": radosgw.backend(bucket)}, start=False)
+    rewrite(bad, lambda s: s["backends"]["drops"].update(endpoint="http://store.invalid:1", path_style=False,
+                                                         max_retries=0))
+    done = command(bad, "check", "--probe")
+    assert done.returncode == UNAVAILABLE and '"path_style": true?' in done.stderr, done.stderr
 
 
 def test_config_print_masks_secrets(postern, tmp_path):

@@ -250,7 +250,7 @@ static void test_refused_configuration(void **state)
 /* A folder that is not ours to enter is no kernel that is too old. */
 static void test_refused_root(void **state)
 {
-    struct fixture *f = *state;
+    struct local_lab *f = *state;
     char shut[sizeof f->top + 8];
     char bits[] = "022";
     snprintf(shut, sizeof shut, "%s/shut", f->top);
