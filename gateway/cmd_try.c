@@ -68,16 +68,30 @@ static json_t *answer_json(const struct settings *s, const struct try_login *a)
     return out;
 }
 
+/* A login that succeeds and then has no tree fails for the client. */
+static bool has_problem(json_t *answer)
+{
+    size_t i;
+    json_t *mount;
+    bool found = json_object_get(answer, "problem") != NULL;
+    json_array_foreach(json_object_get(answer, "mounts"), i, mount)
+    {
+        found = found || json_object_get(mount, "problem") != NULL;
+    }
+    return found;
+}
+
 static int report(const struct settings *s, const struct try_login *a)
 {
     json_t *out = answer_json(s, a);
     json_dumpf(out, stdout, JSON_INDENT(2));
     putchar('\n');
+    bool lost = has_problem(out);
     json_decref(out);
     if (a->verdict == AUTH_FAULT)
         return EX_UNAVAILABLE;
-    return a->verdict == AUTH_ACCEPT && a->id != NULL && a->id->nnext_methods == 0 ? EX_OK
-                                                                                   : EX_NOPERM;
+    bool complete = a->verdict == AUTH_ACCEPT && a->id != NULL && a->id->nnext_methods == 0;
+    return complete && !lost ? EX_OK : EX_NOPERM;
 }
 
 static size_t line_length(const char *s)

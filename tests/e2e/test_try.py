@@ -134,6 +134,21 @@ def test_on_a_terminal(gateway):
     assert "pw" not in asked and "red" in asked
 
 
+@pytest.mark.parametrize("mounts,said", [([], "problem"), ([{"path": "/", "backend": "gone"}], "gone")],
+                         ids=["none", "no such backend"])
+def test_in_vain(mounts, said, gateway):
+    """The verifier says yes, and the client is refused all the same: not what a script may take for success."""
+    del gateway.settings["users"]
+    users = json.loads(gateway.users_path.read_text())
+    for user in users["users"]:
+        user["mounts"] = mounts
+    gateway.users_path.write_text(json.dumps(users))
+    gateway.write_settings()
+    done, answer = attempt(gateway, "bob", lines=[PASSWORD])
+    assert done.returncode == NOPERM and answer["verdict"] == "accept", done.stdout + done.stderr
+    assert said in done.stdout
+
+
 def test_probe_asks_every_verifier(gateway):
     """Who is not there is named, with what to look at; the others are asked all the same."""
     def probe():
