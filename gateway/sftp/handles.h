@@ -17,8 +17,8 @@ struct handle {
     char *path;
     struct fs_file *file; /* one of file and dir, NULL while it is being closed */
     struct fs_dir *dir;
-    uint32_t flags; /* FS_READ ...; 0 for a folder */
-    bool broken;    /* a write failed: what is there must not be committed */
+    uint32_t flags;     /* FS_READ ...; 0 for a folder */
+    enum gw_err broken; /* why a write failed: what is there must not be committed */
     uint64_t bytes_read, bytes_written;
     uint64_t opened_ms;
 

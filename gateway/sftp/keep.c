@@ -15,7 +15,7 @@ struct keep {
 
 static bool is_upload(const struct handle *h)
 {
-    return h->file != NULL && (h->flags & FS_WRITE) && !h->broken;
+    return h->file != NULL && (h->flags & FS_WRITE) && h->broken == GW_OK;
 }
 
 bool keep_wanted(const struct sftpd *s)
@@ -23,7 +23,7 @@ bool keep_wanted(const struct sftpd *s)
     LIST_EACH(it, &s->handles.open)
     {
         const struct handle *h = LIST_ENTRY(it, struct handle, node);
-        if ((h->flags & FS_WRITE) && !h->broken) /* also one whose CLOSE is under way */
+        if ((h->flags & FS_WRITE) && h->broken == GW_OK) /* also one whose CLOSE is under way */
             return true;
     }
     return false;

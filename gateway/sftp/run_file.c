@@ -73,7 +73,8 @@ void run_log_end(struct sftpd *s, const char *event, const struct handle *h, con
 {
     LOG_EVENT(LOG_LVL_INFO, s->env.log, event, log_str("path", h->path),
               log_u64("read", h->bytes_read), log_u64("written", h->bytes_written),
-              log_u64("ms", loop_now_ms(s->env.loop) - h->opened_ms), log_str("result", result));
+              log_u64("ms", loop_now_ms(s->env.loop) - h->opened_ms), log_str("result", result),
+              log_str("reason", h->broken == GW_OK ? NULL : gw_err_name(h->broken)));
 }
 
 void run_abandon(struct sftpd *s, struct handle **hp)
@@ -102,7 +103,7 @@ void run_close(struct request *r)
         fs_closedir(&h->dir);
         handles_remove(&r->s->handles, &r->h[0]);
         request_status(r, GW_OK, NULL);
-    } else if (h->broken) {
+    } else if (h->broken != GW_OK) {
         /* The client was told at the WRITE; a file with a hole must not appear all the same. */
         fs_abort(&h->file);
         run_log_end(r->s, "partial", h, "write_failed");
@@ -183,7 +184,7 @@ static void write_ended(struct request *r, enum gw_err err, const char *text)
         h->bytes_written += r->q.u.write.data.len;
         r->s->counters.bytes_written += r->q.u.write.data.len;
     } else {
-        h->broken = true;
+        h->broken = err;
     }
     request_status(r, err, text);
 }
@@ -261,7 +262,7 @@ void run_fsync(struct request *r)
     struct handle *h = r->h[0];
     if (h->file == NULL) {
         request_status(r, GW_BAD_HANDLE, "not a file");
-    } else if (h->broken) {
+    } else if (h->broken != GW_OK) {
         request_status(r, GW_IO, "a write failed");
     } else {
         r->then = status_done;
@@ -278,7 +279,7 @@ static void copy_ended(struct request *r, enum gw_err err, const char *text)
         err = GW_EOF;
     to->bytes_written += r->copied;
     if (err != GW_OK && err != GW_EOF && r->copied > 0)
-        to->broken = true;
+        to->broken = err;
     LOG_EVENT(LOG_LVL_INFO, r->s->env.log, "copy", log_str("path", r->h[0]->path),
               log_str("to", to->path), log_u64("bytes", r->copied),
               log_str("result", gw_err_name(err)));
@@ -291,7 +292,7 @@ static void copy_piped(struct request *r, const struct fs_res *res)
 {
     r->copied = res->bytes;
     if (res->err != GW_OK)
-        r->h[1]->broken = true;
+        r->h[1]->broken = res->err;
     copy_ended(r, res->err, res->text);
 }
 

@@ -123,7 +123,7 @@ static bool keep_data(struct request *r)
 
 static void lost(struct request *r)
 {
-    r->h[0]->broken = true;
+    r->h[0]->broken = GW_NO_MEMORY;
     request_status(r, GW_NO_MEMORY, NULL);
 }
 

@@ -375,6 +375,7 @@ enum gw_err vfs_permitted(struct vfs *v, const char *path, uint32_t perms, const
     const struct vfs_mount *m = mount_of(v, path, &rest);
     if ((perms & ~vfs_perms_of(v, path)) != 0) {
         err = GW_DENIED;
+        words = VFS_NOT_GRANTED;
     } else if ((perms & ~PERM_READING) != 0 && (m == NULL || m->read_only)) {
         err = GW_READ_ONLY;
         words = m == NULL ? VFS_LEADS : NULL;

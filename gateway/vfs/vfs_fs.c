@@ -178,7 +178,7 @@ static struct op *tree_hardlink(struct fs *fs, const char *from, const char *to,
     if (err != GW_OK)
         return fail(fs, err, text, done, arg);
     if ((vfs_perms_of(v, to) & ~vfs_perms_of(v, from)) != 0) /* a second name with more rights */
-        return fail(fs, GW_DENIED, NULL, done, arg);
+        return fail(fs, GW_DENIED, VFS_NOT_GRANTED, done, arg);
     return fs_hardlink(at[0].view, at[0].path, at[1].path, done, arg);
 }
 

@@ -6,7 +6,8 @@
 #include "gateway/vfs/vfs.h"
 
 /* Why nothing can be put into such a folder. */
-#define VFS_LEADS "this folder only leads to others: nothing can be put here"
+#define VFS_LEADS       "this folder only leads to others: nothing can be put here"
+#define VFS_NOT_GRANTED "the user's permissions do not include that here"
 
 struct vfs_mount {
     char *path;

@@ -119,3 +119,23 @@ def test_mask_of_unknown_users(mask, postern, tmp_path):
     with pytest.raises(ClientError):  # who is known is named
         Paramiko(gateway, "bob", "wrong", None, tmp_path).close()
     assert gateway.wait_event("login_failed", user="bob")
+
+
+def test_why_a_write_failed(postern):
+    """A full disk is in the log, for whoever is asked why nothing arrives."""
+    gateway = postern({"memory": {"type": "memory", "max_mb": 1}})
+    with session(gateway) as sftp:
+        assert status_of(lambda: write_all(sftp, "/large", b"x" * (2 << 20))) != "OK"
+    lost = gateway.wait_event("partial")
+    assert (lost["result"], lost["reason"]) == ("write_failed", "no_space"), gateway.log()
+
+
+def test_whose_no_it_was(postern):
+    """Permissions that the user does not have are told from those of the disk."""
+    gateway = postern({"memory": {"type": "memory"}}, start=False)
+    gateway.settings["users"]["permissions"] = {"/": ["list", "download"]}
+    gateway.write_settings()
+    gateway.start()
+    with session(gateway) as sftp:
+        assert status_of(lambda: write_all(sftp, "/x", b"x")) == "PERMISSION_DENIED"
+    assert "user's permissions" in gateway.wait_event("denied")["reason"]

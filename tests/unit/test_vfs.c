@@ -292,7 +292,9 @@ static void test_permissions_without_root(void **state)
     struct identity_perm p[] = {PERM("/in", PERM_ALL)};
     const struct identity id = {.mounts = m, .nmounts = 1, .perms = p, .nperms = 1};
     struct vfs *v = tree(f, &id);
-    assert_int_equal(vfs_permitted(v, "/", PERM_LIST, NULL), GW_DENIED);
+    const char *why = NULL;
+    assert_int_equal(vfs_permitted(v, "/", PERM_LIST, &why), GW_DENIED);
+    assert_non_null(strstr(why, "permissions")); /* not the disk's "permission denied" */
     assert_int_equal(vfs_permitted(v, "/in/x", PERM_LIST, NULL), GW_OK);
     assert_int_equal(sync_mkdir(f->raw[DISK], "/in"), GW_OK);
     assert_int_equal(sync_put(f->raw[DISK], "/secret", "s"), GW_OK);
