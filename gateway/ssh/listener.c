@@ -261,8 +261,11 @@ static enum gw_err bind_socket(struct listener *ls, const struct settings_listen
     int saved = errno;
     freeaddrinfo(ai);
     if (!ok)
-        return gw_err_set(msg, GW_IO, "listen: %s port %u: %s", host, conf->port,
-                          strerrordesc_np(saved));
+        return gw_err_set(msg, GW_IO, "listen: %s port %u: %s%s", host, conf->port,
+                          strerrordesc_np(saved),
+                          saved == EACCES && conf->port < 1024
+                              ? " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
+                              : "");
     return GW_OK;
 }
 
