@@ -148,7 +148,7 @@ class WebDAV:
 
     def __init__(self, values):
         self.url, self.root = values["ENDPOINT"], pathlib.Path(values["ROOT"])
-        self.tls_url = values.get("TLS_ENDPOINT")
+        self.tls_url, self.socket = values.get("TLS_ENDPOINT"), values.get("SOCKET")
         self.folders = 0
 
     def backend(self, folder, **more):
@@ -213,8 +213,8 @@ class Httpfs(WebDAV):
 
     def __init__(self, folder, *more):
         super().__init__({"ENDPOINT": "", "ROOT": folder})
-        self.process = subprocess.Popen([ROOT / "docs/examples/httpfs_server.py", folder, "--port", "0", "--user", "dav",
-                                         "--password", "secret", *more],
+        proof = [] if "--key" in more else ["--user", "dav", "--password", "secret"]
+        self.process = subprocess.Popen([ROOT / "docs/examples/httpfs_server.py", folder, "--port", "0", *proof, *more],
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.url = self.process.stdout.readline().strip()
         assert self.url, "the example server does not start"
@@ -238,6 +238,7 @@ def httpfs_fixture(kind, *more):
 
 
 httpfs, httpfs_plain = httpfs_fixture("httpfs"), httpfs_fixture("httpfs_plain", "--plain")
+httpfs_keyed = httpfs_fixture("httpfs_keyed", "--key", "the key")
 
 
 class Store:

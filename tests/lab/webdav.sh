@@ -4,6 +4,7 @@
 #   tests/lab/webdav.sh up DIR apache|nginx|rclone   prints ENDPOINT= (the folder) and ROOT= (it on disk)
 #   tests/lab/webdav.sh down DIR
 #
+# nginx listens on the socket DIR/run/dav.sock as well, SOCKET=.
 # With TLS_CERT and TLS_KEY in the environment apache and nginx serve it over TLS as well, TLS_ENDPOINT=; with
 # TLS_CLIENT_CA only to clients with a certificate of that. DIR/log/access.log then has a line a request.
 set -u
@@ -84,7 +85,7 @@ http {
   uwsgi_temp_path $DIR/tmp; scgi_temp_path $DIR/tmp;
   dav_ext_lock_zone zone=locks:1m;
   server {
-    listen 127.0.0.1:$1; root $DIR/data; keepalive_requests 100000;
+    listen 127.0.0.1:$1; listen unix:$DIR/run/dav.sock; root $DIR/data; keepalive_requests 100000;
 $([ -z "${TLS_CERT:-}" ] || nginx_tls "$2")
     auth_basic dav; auth_basic_user_file $DIR/users;
     location / {
@@ -118,6 +119,7 @@ up_once() {
     esac
     until_ok 10 answers "$port" || return 1
     printf 'ENDPOINT=http://127.0.0.1:%s/dav\nROOT=%s\n' "$port" "$DIR/data/dav"
+    [ "$KIND" != nginx ] || printf 'SOCKET=%s\n' "$DIR/run/dav.sock"
     [ -z "${TLS_CERT:-}" ] || printf 'TLS_ENDPOINT=https://127.0.0.1:%s/dav\n' "$tls_port"
 }
 
