@@ -190,6 +190,41 @@ void webkit_words(struct webkit *e, char *text)
     snprintf(text, FS_TEXT_MAX, "%s", s.text);
 }
 
+/* A batch: its error; *n grows by its entries. */
+static enum gw_err read_batch(struct webkit *e, struct fs_dir *d, unsigned *n)
+{
+    struct gw_buf names;
+    gw_buf_init(&names, 65536);
+    struct sync s = {.list = &names};
+    s.op = fs_readdir(d, 100, sync_done, &s);
+    enum gw_err err = sync_wait(e->loop, &s);
+    for (size_t i = 0; i < names.len; i++)
+        *n += names.data[i] == '\0';
+    gw_buf_free(&names);
+    return err;
+}
+
+bool webkit_many(struct webkit *e, const char *word)
+{
+    enum { MANY = 100000 };
+    web_stub_fail(e->stub, WEB_STUB_MANY, word, 0, 1, MANY, NULL);
+    struct sync s = {0};
+    s.op = fs_opendir(e->fs, "/", sync_done, &s);
+    must(sync_wait(e->loop, &s) == GW_OK, "fs_opendir");
+    struct fs_dir *d = s.dir;
+    unsigned n = 0;
+    enum gw_err err = read_batch(e, d, &n);
+    unsigned written = web_stub_written(e->stub);
+    while (err == GW_OK)
+        err = read_batch(e, d, &n);
+    fs_closedir(&d);
+    if (err == GW_EOF && n == MANY && written <= MANY / 2)
+        return true;
+    fprintf(stderr, "%u entries, %u written before the first came, %s\n", n, written,
+            gw_err_name(err));
+    return false;
+}
+
 static bool clean(void *arg)
 {
     return web_stub_files(arg) == 1;

@@ -35,6 +35,9 @@ webkit_fn webkit_read_big; /* all of it, compared with e->big */
 webkit_fn webkit_write_big, webkit_write_small;
 /* The words that come with the error of a stat; FS_TEXT_MAX bytes. */
 void webkit_words(struct webkit *e, char *text);
+/* A listing of 100,000 entries, by the request with this word: the first of them are here while the
+ * server still writes. False, printed: not so, or not all come. */
+bool webkit_many(struct webkit *e, const char *word);
 /* Until one file is left: what was staged is removed when its upload has ended already. */
 bool webkit_until_clean(struct webkit *e);
 

@@ -227,6 +227,11 @@ static void test_listings(void **state)
     }
 }
 
+static void test_many_entries(void **state)
+{
+    assert_true(webkit_many(*state, "readdir"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +243,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_uploads, webkit_setup_httpfs, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_lost_answers, webkit_setup_httpfs, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_listings, webkit_setup_httpfs, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_many_entries, webkit_setup_httpfs, webkit_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
