@@ -212,6 +212,8 @@ static void probe_seen(void *arg, const struct fs_res *res)
     const char *text = res->text != NULL ? res->text : gw_err_text(err);
     if (err == GW_NOT_FOUND)
         text = "there is no such folder: check the path of `url`";
+    else if (err == GW_DENIED && p->access->nlines == 0)
+        text = "the server refuses who does not say who it is: set `auth`";
     else if (err == GW_OK && res->attr->kind != FS_KIND_DIR)
         err = GW_NOT_DIR, text = "`url` is a file, not a folder";
     else if (err == GW_OK)

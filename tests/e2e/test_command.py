@@ -1,8 +1,10 @@
 """The command's words and exit codes (sysexits.h)."""
+import http.server
 import json
 import os
 import re
 import socket
+import threading
 
 import pytest
 
@@ -168,6 +170,26 @@ def test_probe_s3(radosgw, postern):
                                                          max_retries=0))
     done = command(bad, "check", "--probe")
     assert done.returncode == UNAVAILABLE and '"path_style": true?' in done.stderr, done.stderr
+
+
+def test_probe_without_credentials(postern):
+    """A server that wants to know who asks, and nobody has told postern: the message names the key."""
+    class Strict(http.server.BaseHTTPRequestHandler):
+        def do_PROPFIND(self):
+            self.send_response(401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Strict) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        store = {"type": "http", "url": f"http://127.0.0.1:{server.server_address[1]}/"}
+        for auth, said in (({}, "`auth`"),
+                           ({"auth": {"type": "bearer", "token": "t"}}, "does not accept postern's credentials")):
+            done = command(postern({"files": {**store, **auth}}, start=False), "check", "--probe")
+            assert done.returncode == UNAVAILABLE and said in done.stderr, done.stderr
+        server.shutdown()
 
 
 def test_config_print_masks_secrets(postern, tmp_path):
