@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "auth/identity.h"
 #include "backends/backends.h"
 #include "config/nearest.h"
 #include "config/wiped_json.h"
@@ -173,12 +174,36 @@ void cmd_init_signals(void)
     signal(SIGCHLD, SIG_DFL);
 }
 
+/* What a verifier's answer is laid over: an identity as well. */
+static void check_users(const struct settings *s, struct gw_buf *problems)
+{
+    struct identity *id = NULL;
+    struct gw_errmsg msg = {""};
+    if (s->users == NULL)
+        return;
+    if (identity_from_json("user", s->users, NULL, 0, &id, &msg) != GW_OK) {
+        gw_buf_printf(problems, "users.%s\n", msg.text);
+        return;
+    }
+    for (size_t i = 0; i < id->nmounts; i++) {
+        bool known = id->mounts[i].backend == NULL;
+        for (size_t j = 0; j < s->backends.n && !known; j++)
+            known = strcmp(s->backends.names[j], id->mounts[i].backend) == 0;
+        if (!known)
+            gw_buf_printf(problems, "users.mounts[%zu].backend: \"%s\" is none of `backends`\n", i,
+                          id->mounts[i].backend);
+    }
+    identity_free(&id);
+}
+
 enum gw_err cmd_read_settings(const char *config, struct settings **out, struct gw_buf *problems)
 {
     enum gw_err err = settings_read(config, NULL, cmd_kinds(), out, problems);
     size_t before = problems->len;
-    if (*out != NULL)
+    if (*out != NULL) {
         host_keys_check_algorithms(*out, problems);
+        check_users(*out, problems);
+    }
     return problems->len > before && err == GW_OK ? GW_CONFIG : err;
 }
 

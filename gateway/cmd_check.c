@@ -113,28 +113,6 @@ static void note(struct trial *t, const struct gw_errmsg *msg)
         gw_buf_printf(&t->problems, "%s\n", msg->text);
 }
 
-static void check_users(struct trial *t)
-{
-    struct identity *id = NULL;
-    struct gw_errmsg msg = {""};
-    const struct opt_map *backends = &t->settings->backends;
-    if (t->settings->users == NULL)
-        return;
-    if (identity_from_json("user", t->settings->users, NULL, 0, &id, &msg) != GW_OK) {
-        gw_buf_printf(&t->problems, "users.%s\n", msg.text);
-        return;
-    }
-    for (size_t i = 0; i < id->nmounts; i++) {
-        bool known = id->mounts[i].backend == NULL;
-        for (size_t j = 0; j < backends->n && !known; j++)
-            known = strcmp(backends->names[j], id->mounts[i].backend) == 0;
-        if (!known)
-            gw_buf_printf(&t->problems, "users.mounts[%zu].backend: \"%s\" is none of `backends`\n",
-                          i, id->mounts[i].backend);
-    }
-    identity_free(&id);
-}
-
 /* What only shows when it is made: keys that do not load, a user file that does not parse. */
 static void check_by_making(struct trial *t)
 {
@@ -207,8 +185,6 @@ static void trial_free(struct trial *t)
 static int trial_run(struct trial *t, const char *config, bool probe)
 {
     enum gw_err err = cmd_read_settings(config, &t->settings, &t->problems);
-    if (t->settings != NULL)
-        check_users(t);
     if (err == GW_OK) {
         if (loop_new(&t->loop) != GW_OK)
             return cmdline_fail("check", EX_OSERR, "no event loop to be had");

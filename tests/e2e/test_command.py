@@ -84,6 +84,9 @@ def test_check_bad(change, said, idle):
     done = command(idle, "check")
     assert done.returncode == CONFIG
     assert said in done.stdout + done.stderr
+    done = command(idle, "serve")  # what check refuses never starts
+    assert done.returncode == CONFIG
+    assert said.strip() in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("change,lines", [
