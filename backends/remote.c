@@ -284,6 +284,8 @@ static void log_fault(const struct call *k, const struct http_res *http, bool ag
     /* What a client asks about and is not there is no fault. */
     if (a->err == GW_NOT_FOUND || a->err == GW_EXISTS || a->err == GW_EOF || a->expected)
         return;
+    if (a->cure == REMOTE_CURE_TARGET && k->redirects < REDIRECTS_MAX)
+        return; /* followed */
     const struct remote_conf *conf = &k->remote->conf;
     LOG_EVENT(again ? LOG_LVL_INFO : LOG_LVL_WARN, k->req.log,
               again ? conf->type->events.retry : conf->type->events.error,

@@ -195,6 +195,28 @@ def test_probe_without_credentials(postern):
         server.shutdown()
 
 
+def test_probe_follows_redirects(postern):
+    """As Apache does it for a folder without its slash; what is followed is no fault, and no word about it."""
+    class Elsewhere(http.server.BaseHTTPRequestHandler):
+        def do_PROPFIND(self):
+            there = self.path == "/files/"
+            self.send_response(404 if there else 301)
+            if not there:
+                self.send_header("Location", "/files/")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        store = {"type": "http", "url": f"http://127.0.0.1:{server.server_address[1]}/"}
+        done = command(postern({"files": store}, start=False), "check", "--probe")
+        assert done.returncode == UNAVAILABLE and "no such folder" in done.stderr, done.stderr
+        assert "circle" not in done.stderr, done.stderr
+        server.shutdown()
+
+
 def test_config_print_masks_secrets(postern, tmp_path):
     secret = "the-secret-of-the-store"
     gateway = postern({"s3": {"type": "s3", "bucket": "b", "region": "us-east-1", "endpoint": "http://127.0.0.1:1",
