@@ -90,6 +90,7 @@ static void dismantle(struct conn *c)
     conn_set_state(c, CONN_CLOSED);
     op_cancel(&c->clock);
     op_cancel(&c->wake);
+    wide_recv_detach(&c->wide);
     uv_close((uv_handle_t *)&c->poll, on_poll_closed);
 }
 

@@ -179,6 +179,7 @@ void conn_channel_start(struct conn *c)
 {
     ssh_set_message_callback(c->ssh, on_message, c);
     c->drain_list = true;
+    wide_recv_attach(&c->wide, ssh_get_fd(c->ssh));
 }
 
 /* Tells the engine's output to libssh, as far as the window is open and nothing is unsent. At

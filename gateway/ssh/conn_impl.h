@@ -17,6 +17,7 @@
 #include "gateway/ssh/conn.h"
 #include "gateway/ssh/maxpacket.h"
 #include "gateway/ssh/rekeys.h"
+#include "gateway/ssh/wide_recv.h"
 
 enum conn_state {
     CONN_HANDSHAKE, /* for the client's version line and the first key exchange */
@@ -69,6 +70,7 @@ struct conn {
     ssh_event event;
     struct ssh_callbacks_struct cb;
     struct ssh_counter_struct sock, raw; /* bytes on the wire; packets and payload */
+    struct wide_recv wide;               /* libssh's reads, once the login is over */
     uv_poll_t poll;
     unsigned open_handles;
     struct op *wake;  /* another pump on the next turn */

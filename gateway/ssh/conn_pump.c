@@ -218,7 +218,8 @@ static void take_turn(struct conn *c)
         return;
     }
     conn_pump_watch(c);
-    if (now != before || c->again)
+    /* The loop is not told of what is staged. */
+    if (now != before || c->again || (wide_recv_staged(&c->wide) && conn_pump_reads(c)))
         conn_pump_soon(c);
 }
 
