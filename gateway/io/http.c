@@ -10,7 +10,8 @@
 
 #define CONNECTIONS_KEPT 256L /* idle ones */
 #define STALL_CHECK_MS   1000u
-#define CATCH_UP_NS      2000000u /* a turn, for answers that the turns before have left */
+#define CATCH_UP_NS      1000000u /* a turn, for answers that the turns before have left */
+#define STARTS_A_TURN    8u       /* requests: libcurl connects for all of them in one call */
 
 struct sock {
     uv_poll_t poll;
@@ -314,13 +315,18 @@ static void resume_now(struct http_op *o)
 }
 
 /* What callbacks asked for while libcurl was on the stack, then what libcurl has finished: one at
- * least, and the rest in the next turn where this one is long. A done may free the client:
- * hc->multi is NULL then, the memory lasts until its handles have closed. */
+ * least, and the rest in the next turn where this one is long or has begun enough requests. A done
+ * may free the client: hc->multi is NULL then, the memory lasts until its handles have closed. */
 static void process(struct http_client *hc)
 {
+    unsigned started = 0;
     if (hc->in_curl > 0)
         return;
     while (hc->multi != NULL) {
+        if (started == STARTS_A_TURN) {
+            look_next_turn(hc);
+            return;
+        }
         if (!list_empty(&hc->queued)) {
             struct http_op *o = LIST_ENTRY(list_first(&hc->queued), struct http_op, todo);
             list_remove(&o->todo);
@@ -328,9 +334,10 @@ static void process(struct http_client *hc)
                 op_free(o);
             else if (o->fault != GW_OK && o->state == HTTP_STARTING)
                 finish(o, CURLE_FAILED_INIT);
-            else if (o->state == HTTP_STARTING)
+            else if (o->state == HTTP_STARTING) {
+                started++;
                 start_now(o);
-            else if (o->resume)
+            } else if (o->resume)
                 resume_now(o);
             continue;
         }

@@ -5,7 +5,8 @@
 #include "gateway/base/list.h"
 #include "gateway/base/mem.h"
 
-#define LONG_TURN_US 4000u
+/* An open session's request waits for a turn or two: for several round trips, several times. */
+#define LONG_TURN_US 500u
 
 struct loop {
     uv_loop_t uv;

@@ -190,6 +190,25 @@ static void round_trip(struct conn *c)
     }
 }
 
+/* False: in the lobby. Not watched meanwhile: the loop would be told on each turn that there is
+ * something to read. */
+static bool may_go_on(struct conn *c)
+{
+    if (lobby_enter(c->env->lobby, &c->seat))
+        return true;
+    if (c->watched != 0)
+        uv_poll_stop(&c->poll);
+    c->watched = 0;
+    return false;
+}
+
+/* A thousand may end at once as well. */
+static void end_in_turn(struct conn *c)
+{
+    if (may_go_on(c))
+        conn_finish_if_ended(c);
+}
+
 /* One turn of the connection. */
 static void take_turn(struct conn *c)
 {
@@ -214,7 +233,7 @@ static void take_turn(struct conn *c)
     if (c->end_why == NULL && c->drain && !conn_channel_busy(c) && !conn_channel_has_files(c))
         conn_end(c, "drained", true);
     if (c->end_why != NULL) {
-        conn_finish_if_ended(c);
+        end_in_turn(c);
         return;
     }
     conn_pump_watch(c);
@@ -225,7 +244,11 @@ static void take_turn(struct conn *c)
 
 void conn_pump_seated(void *arg)
 {
-    take_turn(arg);
+    struct conn *c = arg;
+    if (c->end_why != NULL)
+        conn_finish_if_ended(c);
+    else
+        take_turn(c);
 }
 
 void conn_pump(struct conn *c)
@@ -236,13 +259,6 @@ void conn_pump(struct conn *c)
     }
     if (c->state >= CONN_CLOSING)
         return;
-    if (c->state == CONN_OPEN || lobby_enter(c->env->lobby, &c->seat)) {
+    if (c->state == CONN_OPEN || may_go_on(c))
         take_turn(c);
-        return;
-    }
-    /* Not watched meanwhile: the loop would be told on each turn that there is something to read.
-     */
-    if (c->watched != 0)
-        uv_poll_stop(&c->poll);
-    c->watched = 0;
 }
