@@ -82,6 +82,8 @@ static struct local_handle *handle_of(struct fs_file *f)
 static void open_run(struct job *j)
 {
     j->res.err = local_handle_open(j->h, j->path, &j->attr, &j->res.text);
+    if (j->res.err == GW_OK && (j->h->flags & FS_READ) != 0)
+        (void)posix_fadvise(j->h->fd, 0, 0, POSIX_FADV_RANDOM);
 }
 
 static void open_done(void *job)
@@ -127,6 +129,30 @@ static ssize_t read_nowait(struct local_handle *h, uint64_t off, uint8_t *to, si
     return n;
 }
 
+static void ahead_run(struct job *j)
+{
+    (void)posix_fadvise(j->h->fd, (off_t)j->off, (off_t)j->len, POSIX_FADV_WILLNEED);
+}
+
+static void ahead_done(void *arg, const struct fs_res *res)
+{
+    struct local_handle *h = arg; /* the job has a reference */
+    (void)res;
+    h->ahead.asking = false;
+}
+
+/* Nobody waits for it; it ends with the pool's trip. */
+static void read_ahead(struct local_handle *h, uint64_t off, size_t len, bool waits)
+{
+    uint64_t from;
+    if (!local_ahead_due(&h->ahead, off, len, waits, &from))
+        return;
+    struct job *j = job_new(ahead_run);
+    j->off = from;
+    j->len = LOCAL_AHEAD_BYTES;
+    (void)job_start(j, local_handle_ref(h), ahead_done, h);
+}
+
 enum gw_err local_file_read_now(struct fs_file *f, uint64_t off, uint8_t *to, size_t len, size_t *n)
 {
     struct local_handle *h = handle_of(f);
@@ -136,10 +162,16 @@ enum gw_err local_file_read_now(struct fs_file *f, uint64_t off, uint8_t *to, si
     if (off > OFFSET_MAX - len)
         return GW_EOF;
     ssize_t got = read_nowait(h, off, to, len);
-    if (got < 0) {
-        h->no_nowait_read = errno == EOPNOTSUPP;
-        return h->no_nowait_read || errno == EAGAIN ? GW_BUSY : gw_err_from_errno(errno);
+    if (got < 0 && errno == EOPNOTSUPP) {
+        h->no_nowait_read = true; /* the pool reads, and the kernel ahead of it */
+        (void)posix_fadvise(h->fd, 0, 0, POSIX_FADV_NORMAL);
+        return GW_BUSY;
     }
+    if (got < 0 && errno != EAGAIN)
+        return gw_err_from_errno(errno);
+    read_ahead(h, off, len, got < 0);
+    if (got < 0)
+        return GW_BUSY;
     if (got == 0)
         return len == 0 ? GW_OK : GW_EOF;
     /* Short: the end of the file, or of what is cached. Some clients take the one for the other. */
@@ -284,6 +316,7 @@ static void slice_run(void *job)
     enum { CAP = 256 * 1024 };
     struct slice *s = job;
     uint8_t *buf = NULL; /* set once the kernel would not copy by itself */
+    (void)posix_fadvise(s->from->fd, 0, 0, POSIX_FADV_NORMAL);
     while (s->copied < s->len) {
         ssize_t n = copy_some(s, buf, CAP);
         if (n > 0) {
@@ -301,6 +334,7 @@ static void slice_run(void *job)
         }
     }
     mem_free(buf);
+    (void)posix_fadvise(s->from->fd, 0, 0, POSIX_FADV_RANDOM);
 }
 
 static void slice_free(struct slice *s)

@@ -5,6 +5,7 @@
 #ifndef BACKENDS_LOCAL_LOCAL_HANDLE_H
 #define BACKENDS_LOCAL_LOCAL_HANDLE_H
 
+#include "backends/local/local_ahead.h"
 #include "backends/local/local_file.h"
 #include "backends/local/local_stage.h"
 #include "gateway/base/list.h"
@@ -19,6 +20,7 @@ struct local_handle {
     bool is_staged; /* an upload that has no name yet */
     struct local_stage stage;
     enum gw_err failed; /* a write that was lost: the close says so, and an upload is thrown away */
+    struct local_ahead ahead;             /* of reads on the loop */
     bool no_nowait_read, no_nowait_write; /* the file system does not know RWF_NOWAIT */
     bool wrote;                           /* since times were set */
     struct fs_attr times;                 /* what the client set: writing on must not undo it */
