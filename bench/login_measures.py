@@ -123,7 +123,7 @@ class Watch:
 
     def run(self, lab, server, what, result):
         """Sends how long it took each time, in ms."""
-        client, times = observer(lambda: RawSftp(lab, server)), []
+        client, times = RawSftp(lab, server), []
         result.send("ready")
         while not self.stop.is_set() or not times:
             began = time.monotonic()
