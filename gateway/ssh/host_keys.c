@@ -427,9 +427,13 @@ void host_keys_check_algorithms(const struct settings *s, struct gw_buf *problem
 static enum gw_err write_new_file(const char *path, const char *text, struct gw_errmsg *msg)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return gw_err_set(msg, GW_EXISTS,
+                          "%s: is there already, and is kept: clients know its key. Remove it "
+                          "first, or name another file",
+                          path);
     if (fd < 0)
-        return gw_err_set(msg, errno == EEXIST ? GW_EXISTS : GW_IO, "%s: %s", path,
-                          strerrordesc_np(errno));
+        return gw_err_set(msg, GW_IO, "%s: %s", path, strerrordesc_np(errno));
     size_t left = strlen(text);
     while (left > 0) {
         ssize_t n = write(fd, text, left);

@@ -12,7 +12,7 @@ from clients import Paramiko
 from gateway import NOBODY, PASSWORD, POSTERN, run, unprivileged
 from raw import session
 
-OK, USAGE, UNAVAILABLE, CONFIG = 0, 64, 69, 78
+OK, USAGE, UNAVAILABLE, CANNOT_CREATE, CONFIG = 0, 64, 69, 73, 78
 
 
 @pytest.fixture
@@ -252,7 +252,9 @@ def test_keygen_does_not_overwrite(tmp_path):
     path = tmp_path / "key"
     assert run([POSTERN, "keygen", path]).returncode == OK
     before = path.read_bytes()
-    assert run([POSTERN, "keygen", path]).returncode != OK
+    done = run([POSTERN, "keygen", path])
+    assert done.returncode == CANNOT_CREATE
+    assert f"{path}: is there already" in done.stderr and "another file" in done.stderr
     assert path.read_bytes() == before
 
 
