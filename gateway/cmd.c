@@ -63,7 +63,9 @@ const struct cmd *cmd_find(const char *word)
 
 static void overview(FILE *to)
 {
-    fputs("postern: an SFTP gateway onto S3, HTTP stores and disks\n\nusage: postern WORD [...]\n\n", to);
+    fputs(
+        "postern: an SFTP gateway onto S3, HTTP stores and disks\n\nusage: postern WORD [...]\n\n",
+        to);
     for (size_t i = 0; i < NWORDS; i++)
         fprintf(to, "  postern %-8s %s\n", words[i].word, words[i].what);
     fputs("\n`postern help WORD` says more about one. Begin with `postern keygen`, write "
