@@ -164,9 +164,10 @@ static void queue(struct http_op *o)
         look_next_turn(hc);
 }
 
-static void easy_release(struct http_client *hc, CURL *easy)
+/* After a fault libcurl 8.14 remembers, beyond a reset, that it has to rewind what it sends. */
+static void easy_release(struct http_client *hc, CURL *easy, bool again)
 {
-    if (hc->nspare < HTTP_EASY_KEPT) {
+    if (again && hc->nspare < HTTP_EASY_KEPT) {
         curl_easy_reset(easy);
         hc->spare[hc->nspare++] = easy;
     } else {
@@ -185,7 +186,7 @@ static void take_out(struct http_op *o)
         curl_multi_remove_handle(hc->multi, o->easy);
         leave(hc);
     }
-    easy_release(hc, o->easy);
+    easy_release(hc, o->easy, o->through);
     o->easy = NULL;
 }
 
@@ -298,6 +299,7 @@ static void finish(struct http_op *o, CURLcode code)
     if (o->res.err != GW_OK && o->res.errtext[0] == '\0')
         snprintf(o->res.errtext, sizeof o->res.errtext, "%s",
                  o->fault != GW_OK ? gw_err_text(o->fault) : curl_easy_strerror(code));
+    o->through = code == CURLE_OK;
     take_out(o);
     list_remove(&o->node);
     list_remove(&o->todo);
