@@ -183,6 +183,13 @@ struct op *fs_fsync(struct fs_file *f, fs_done_fn *done, void *arg)
     return f->fs->type->fsync(f, done, arg);
 }
 
+enum gw_err fs_fstat_now(struct fs_file *f, struct fs_attr *attr)
+{
+    if (f->fs->type->fstat_now == NULL)
+        return GW_BUSY;
+    return f->fs->type->fstat_now(f, attr);
+}
+
 struct op *fs_fstat(struct fs_file *f, fs_done_fn *done, void *arg)
 {
     if (f->fs->type->fstat == NULL)
@@ -210,6 +217,13 @@ void fs_abort(struct fs_file **fp)
     *fp = NULL;
     if (f != NULL)
         f->fs->type->abort(f);
+}
+
+enum gw_err fs_stat_now(struct fs *fs, const char *path, bool follow, struct fs_attr *attr)
+{
+    if (fs->type->stat_now == NULL)
+        return GW_BUSY;
+    return fs->type->stat_now(fs, path, follow, attr);
 }
 
 struct op *fs_stat(struct fs *fs, const char *path, bool follow, fs_done_fn *done, void *arg)

@@ -141,6 +141,9 @@ struct fs_type {
     struct op *(*write)(struct fs_file *f, uint64_t off, struct gw_span data, fs_done_fn *done,
                         void *arg);
     struct op *(*fsync)(struct fs_file *f, fs_done_fn *done, void *arg);
+    /* What can be had without waiting: GW_OK with *attr, GW_BUSY = use fstat, or an error. NULL =
+     * always GW_BUSY. */
+    enum gw_err (*fstat_now)(struct fs_file *f, struct fs_attr *attr);
     struct op *(*fstat)(struct fs_file *f, fs_done_fn *done, void *arg);
     struct op *(*fsetstat)(struct fs_file *f, const struct fs_attr *attr, fs_done_fn *done,
                            void *arg);
@@ -150,6 +153,8 @@ struct fs_type {
     /* Throws f away: what was written never appears. Returns at once, cleans up alone. Takes f. */
     void (*abort)(struct fs_file *f);
 
+    /* As fstat_now. */
+    enum gw_err (*stat_now)(struct fs *fs, const char *path, bool follow, struct fs_attr *attr);
     struct op *(*stat)(struct fs *fs, const char *path, bool follow, fs_done_fn *done, void *arg);
     struct op *(*setstat)(struct fs *fs, const char *path, bool follow, const struct fs_attr *attr,
                           fs_done_fn *done, void *arg);
@@ -202,11 +207,13 @@ enum gw_err fs_write_now(struct fs_file *f, uint64_t off, struct gw_span data);
 struct op *fs_write(struct fs_file *f, uint64_t off, struct gw_span data, fs_done_fn *done,
                     void *arg);
 struct op *fs_fsync(struct fs_file *f, fs_done_fn *done, void *arg);
+enum gw_err fs_fstat_now(struct fs_file *f, struct fs_attr *attr);
 struct op *fs_fstat(struct fs_file *f, fs_done_fn *done, void *arg);
 struct op *fs_fsetstat(struct fs_file *f, const struct fs_attr *attr, fs_done_fn *done, void *arg);
 /* Nulls the owner's pointer: the file is the op's from here on. */
 struct op *fs_close(struct fs_file **fp, fs_done_fn *done, void *arg);
 void fs_abort(struct fs_file **fp); /* NULL-safe */
+enum gw_err fs_stat_now(struct fs *fs, const char *path, bool follow, struct fs_attr *attr);
 struct op *fs_stat(struct fs *fs, const char *path, bool follow, fs_done_fn *done, void *arg);
 struct op *fs_setstat(struct fs *fs, const char *path, bool follow, const struct fs_attr *attr,
                       fs_done_fn *done, void *arg);

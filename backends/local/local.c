@@ -9,6 +9,7 @@
 #include "backends/local/local_dir.h"
 #include "backends/local/local_file.h"
 #include "backends/local/local_names.h"
+#include "backends/local/local_now.h"
 #include "backends/local/local_stage.h"
 #include "backends/local/local_write.h"
 #include "gateway/base/mem.h"
@@ -35,10 +36,12 @@ static const struct fs_type local_type = {
     .write_now = local_write_now,
     .write = local_write_start,
     .fsync = local_file_fsync,
+    .fstat_now = local_now_fstat,
     .fstat = local_file_fstat,
     .fsetstat = local_file_fsetstat,
     .close = local_file_close,
     .abort = local_file_abort,
+    .stat_now = local_now_stat,
     .stat = local_names_stat,
     .setstat = local_names_setstat,
     .opendir = local_dir_open,

@@ -34,11 +34,11 @@ static enum fs_kind kind_of(mode_t mode)
     }
 }
 
-enum gw_err local_attr_get(int dirfd, const char *name, struct fs_attr *out)
+static enum gw_err get(int dirfd, const char *name, int how, struct fs_attr *out)
 {
     struct statx st;
-    if (statx(dirfd, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME,
-              &st) != 0)
+    if (statx(dirfd, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | how,
+              STATX_BASIC_STATS | STATX_BTIME, &st) != 0)
         return gw_err_from_errno(errno);
     *out = (struct fs_attr){
         .set = FS_ATTR_SIZE | FS_ATTR_OWNER | FS_ATTR_MODE | FS_ATTR_ATIME | FS_ATTR_MTIME |
@@ -63,6 +63,16 @@ enum gw_err local_attr_get(int dirfd, const char *name, struct fs_attr *out)
         out->btime_ns = st.stx_btime.tv_nsec;
     }
     return GW_OK;
+}
+
+enum gw_err local_attr_get(int dirfd, const char *name, struct fs_attr *out)
+{
+    return get(dirfd, name, 0, out);
+}
+
+enum gw_err local_attr_get_held(int fd, struct fs_attr *out)
+{
+    return get(fd, "", AT_STATX_DONT_SYNC, out);
 }
 
 mode_t local_attr_mode(uint32_t mode, bool is_dir)

@@ -11,6 +11,8 @@
 
 /* Of `name` in dirfd, links not followed; "" = of dirfd itself. */
 enum gw_err local_attr_get(int dirfd, const char *name, struct fs_attr *out);
+/* What the kernel holds of fd's file: nobody else is asked. */
+enum gw_err local_attr_get_held(int fd, struct fs_attr *out);
 /* All but the size; fd may be an O_PATH one. */
 enum gw_err local_attr_set(int fd, const struct fs_attr *a);
 /* All of it; fd is open for writing where a->set names the size. */

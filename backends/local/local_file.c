@@ -8,6 +8,7 @@
 
 #include "backends/local/local_attr.h"
 #include "backends/local/local_handle.h"
+#include "backends/local/local_now.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/work.h"
 
@@ -84,6 +85,7 @@ static void open_run(struct job *j)
     j->res.err = local_handle_open(j->h, j->path, &j->attr, &j->res.text);
     if (j->res.err == GW_OK && (j->h->flags & FS_READ) != 0)
         (void)posix_fadvise(j->h->fd, 0, 0, POSIX_FADV_RANDOM);
+    j->h->is_prompt = j->res.err == GW_OK && local_now_is_prompt(j->h->fd);
 }
 
 static void open_done(void *job)

@@ -22,6 +22,7 @@ struct local_handle {
     enum gw_err failed; /* a write that was lost: the close says so, and an upload is thrown away */
     struct local_ahead ahead;             /* of reads on the loop */
     bool no_nowait_read, no_nowait_write; /* the file system does not know RWF_NOWAIT */
+    bool is_prompt;                       /* the loop may ask for its attributes: local_now.h */
     bool wrote;                           /* since times were set */
     struct fs_attr times;                 /* what the client set: writing on must not undo it */
     struct list queue;                    /* of writes that wait for the one under way */

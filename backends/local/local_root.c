@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "backends/local/local_now.h"
 #include "gateway/base/mem.h"
 
 #define HOPS_MAX    40 /* symbolic links at the end of one path, as Linux has it */
@@ -175,14 +176,60 @@ static int prefix_open(const struct local_root *r)
     return fd;
 }
 
+/* One try: the pool may have several. RESOLVE_NO_XDEV: what is mounted below may be anything. */
+static int open_known(int dirfd, const char *path, int flags)
+{
+    const struct open_how how = {
+        .flags = (unsigned)(flags | O_PATH | O_CLOEXEC),
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV |
+                   RESOLVE_CACHED,
+    };
+    return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof how);
+}
+
+/* Linux 5.12 knows RESOLVE_CACHED; who does not says EINVAL. */
+static bool opens_known(int dirfd)
+{
+    int fd = open_known(dirfd, ".", 0);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 static int root_fd(struct local_root *r)
 {
+    int fd = __atomic_load_n(&r->fd, __ATOMIC_ACQUIRE);
+    if (fd >= 0)
+        return fd;
     uv_mutex_lock(&r->lock);
-    if (r->fd < 0)
-        r->fd = prefix_open(r);
-    int fd = r->fd;
+    fd = __atomic_load_n(&r->fd, __ATOMIC_RELAXED);
+    if (fd < 0) {
+        fd = prefix_open(r);
+        int why = errno;
+        r->is_prompt = fd >= 0 && local_now_is_prompt(fd) && opens_known(fd);
+        __atomic_store_n(&r->fd, fd, __ATOMIC_RELEASE);
+        errno = why;
+    }
     uv_mutex_unlock(&r->lock);
     return fd;
+}
+
+static const char *below(const char *path)
+{
+    const char *inside = path + strspn(path, "/");
+    return *inside == '\0' ? "." : inside;
+}
+
+enum gw_err local_root_open_known(struct local_root *r, const char *path, bool nofollow, int *fd)
+{
+    int top = __atomic_load_n(&r->fd, __ATOMIC_ACQUIRE);
+    *fd = -1;
+    if (top < 0 || !r->is_prompt || reserved_path(path))
+        return GW_BUSY;
+    *fd = open_known(top, below(path), nofollow ? O_NOFOLLOW : 0);
+    if (*fd >= 0)
+        return GW_OK;
+    return errno == ENOENT ? GW_NOT_FOUND : GW_BUSY;
 }
 
 enum gw_err local_root_open(struct local_root *r, const char *path, int flags, mode_t mode, int *fd)
@@ -193,9 +240,7 @@ enum gw_err local_root_open(struct local_root *r, const char *path, int flags, m
     int top = root_fd(r);
     if (top < 0)
         return gw_err_from_errno(errno);
-    const char *inside = path + strspn(path, "/");
-    *fd = fenced_open(top, *inside == '\0' ? "." : inside, flags, mode,
-                      r->no_links ? RESOLVE_NO_SYMLINKS : 0);
+    *fd = fenced_open(top, below(path), flags, mode, r->no_links ? RESOLVE_NO_SYMLINKS : 0);
     if (*fd >= 0)
         return GW_OK;
     return r->no_links && errno == ELOOP ? GW_DENIED : gw_err_from_errno(errno);

@@ -30,8 +30,9 @@ struct local_root {
     struct local_store *store;
     char *prefix;
     bool read_only, no_links;
-    uv_mutex_t lock; /* guards fd */
-    int fd;          /* -1 = not opened yet */
+    uv_mutex_t lock; /* of who opens fd */
+    int fd;          /* atomic; -1 = not opened yet */
+    bool is_prompt;  /* of fd, set before it: the loop may ask for attributes, see local_now.h */
 };
 
 enum gw_err local_root_store(const struct local_conf *conf, struct local_store **out,
@@ -46,6 +47,12 @@ void local_root_unref(struct local_root **rp);
 /* openat2() inside the fence; O_CLOEXEC is added. Errors as enum gw_err; *fd is -1 then. */
 enum gw_err local_root_open(struct local_root *r, const char *path, int flags, mode_t mode,
                             int *fd);
+/*
+ * On the loop: an O_PATH descriptor of what the kernel knows already, in the same fence. Follows no
+ * link on the way, and none at the end: nofollow = gives the link itself.
+ * Errors: GW_NOT_FOUND; GW_BUSY: it would have to wait, or the pool has to judge.
+ */
+enum gw_err local_root_open_known(struct local_root *r, const char *path, bool nofollow, int *fd);
 /* The folder that `path`'s last name is in, as an O_PATH descriptor. *name points into path.
  * Errors: GW_NO_PATH, GW_DENIED (the root itself has no name). */
 enum gw_err local_root_parent(struct local_root *r, const char *path, int *dirfd,

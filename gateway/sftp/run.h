@@ -43,6 +43,9 @@ void run_symlink(struct request *r);
 void run_hardlink(struct request *r);
 void run_statvfs(struct request *r);
 void run_fstatvfs(struct request *r);
+/* Answer with attributes, at once where the store has them at hand. */
+void run_attrs_of_file(struct request *r, struct fs_file *f);
+void run_attrs_of_path(struct request *r, const char *path, bool follow);
 
 /* run_session.c */
 void run_realpath(struct request *r);

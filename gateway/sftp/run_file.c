@@ -223,22 +223,13 @@ static void status_done(struct request *r, const struct fs_res *res)
     request_status(r, res->err, res->text);
 }
 
-static void attrs_done(struct request *r, const struct fs_res *res)
-{
-    if (res->err != GW_OK)
-        request_status(r, res->err, res->text);
-    else
-        request_attrs(r, res->attr);
-}
-
 void run_fstat(struct request *r)
 {
     struct handle *h = r->h[0];
-    r->then = attrs_done;
     if (h->file != NULL)
-        r->op = fs_fstat(h->file, request_done, r);
+        run_attrs_of_file(r, h->file);
     else
-        r->op = fs_stat(r->s->fs, h->path, true, request_done, r);
+        run_attrs_of_path(r, h->path, true);
 }
 
 void run_fsetstat(struct request *r)

@@ -10,12 +10,18 @@ static void status_done(struct request *r, const struct fs_res *res)
     request_status(r, res->err, res->text);
 }
 
+static void attrs_known(struct request *r, enum gw_err err, const char *text,
+                        const struct fs_attr *attr)
+{
+    if (err != GW_OK)
+        request_status(r, err, text);
+    else
+        request_attrs(r, attr);
+}
+
 static void attrs_done(struct request *r, const struct fs_res *res)
 {
-    if (res->err != GW_OK)
-        request_status(r, res->err, res->text);
-    else
-        request_attrs(r, res->attr);
+    attrs_known(r, res->err, res->text, res->attr);
 }
 
 /* What changed the tree: one line each, also when it failed. */
@@ -28,15 +34,36 @@ static void change_done(struct request *r, const struct fs_res *res)
     request_status(r, res->err, res->text);
 }
 
+void run_attrs_of_file(struct request *r, struct fs_file *f)
+{
+    struct fs_attr attr;
+    enum gw_err err = fs_fstat_now(f, &attr);
+    r->then = attrs_done;
+    if (err == GW_BUSY)
+        r->op = fs_fstat(f, request_done, r);
+    else
+        attrs_known(r, err, NULL, &attr);
+}
+
+void run_attrs_of_path(struct request *r, const char *path, bool follow)
+{
+    struct fs_attr attr;
+    enum gw_err err = fs_stat_now(r->s->fs, path, follow, &attr);
+    r->then = attrs_done;
+    if (err == GW_BUSY)
+        r->op = fs_stat(r->s->fs, path, follow, request_done, r);
+    else
+        attrs_known(r, err, NULL, &attr);
+}
+
 /* A file that this session writes may not be in the store before its CLOSE: its handle answers, as
  * clients know it from a disk. */
 static void stat_path(struct request *r, bool follow)
 {
-    r->then = attrs_done;
     if (r->h[0] != NULL)
-        r->op = fs_fstat(r->h[0]->file, request_done, r);
+        run_attrs_of_file(r, r->h[0]->file);
     else
-        r->op = fs_stat(r->s->fs, r->path[0], follow, request_done, r);
+        run_attrs_of_path(r, r->path[0], follow);
 }
 
 void run_stat(struct request *r)

@@ -121,6 +121,12 @@ static struct quota *of(struct fs *fs)
     return (struct quota *)fs;
 }
 
+static enum gw_err quota_stat_now(struct fs *fs, const char *path, bool follow,
+                                  struct fs_attr *attr)
+{
+    return fs_stat_now(of(fs)->inner, path, follow, attr);
+}
+
 static struct op *quota_stat(struct fs *fs, const char *path, bool follow, fs_done_fn *done,
                              void *arg)
 {
@@ -168,11 +174,13 @@ static const struct fs_type quota_type = {
     .write_now = quota_file_write_now,
     .write = quota_file_write,
     .fsync = quota_file_fsync,
+    .fstat_now = quota_file_fstat_now,
     .fstat = quota_file_fstat,
     .fsetstat = quota_file_fsetstat,
     .close = quota_file_close,
     .abort = quota_file_abort,
     .copy = quota_file_copy,
+    .stat_now = quota_stat_now,
     .stat = quota_stat,
     .setstat = quota_path_setstat,
     .opendir = quota_opendir,

@@ -519,6 +519,11 @@ struct op *quota_file_fsync(struct fs_file *f, fs_done_fn *done, void *arg)
     return fs_fsync(of(f)->inner, done, arg);
 }
 
+enum gw_err quota_file_fstat_now(struct fs_file *f, struct fs_attr *attr)
+{
+    return fs_fstat_now(of(f)->inner, attr);
+}
+
 struct op *quota_file_fstat(struct fs_file *f, fs_done_fn *done, void *arg)
 {
     return fs_fstat(of(f)->inner, done, arg);

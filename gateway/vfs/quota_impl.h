@@ -93,6 +93,7 @@ enum gw_err quota_file_write_now(struct fs_file *f, uint64_t off, struct gw_span
 struct op *quota_file_write(struct fs_file *f, uint64_t off, struct gw_span data, fs_done_fn *done,
                             void *arg);
 struct op *quota_file_fsync(struct fs_file *f, fs_done_fn *done, void *arg);
+enum gw_err quota_file_fstat_now(struct fs_file *f, struct fs_attr *attr);
 struct op *quota_file_fstat(struct fs_file *f, fs_done_fn *done, void *arg);
 struct op *quota_file_fsetstat(struct fs_file *f, const struct fs_attr *attr, fs_done_fn *done,
                                void *arg);

@@ -42,6 +42,14 @@ static struct merge_at merge_at(struct fs *fs, const struct vfs_spot *at)
     return (struct merge_at){.tree = fs, .inner = at->view, .path = at->path};
 }
 
+static enum gw_err tree_stat_now(struct fs *fs, const char *path, bool follow, struct fs_attr *attr)
+{
+    struct vfs_spot at;
+    if (vfs_find((struct vfs *)fs, path, &at) != GW_OK || at.leads)
+        return GW_BUSY;
+    return fs_stat_now(at.view, at.path, follow, attr);
+}
+
 static struct op *tree_stat(struct fs *fs, const char *path, bool follow, fs_done_fn *done,
                             void *arg)
 {
@@ -277,6 +285,7 @@ static void tree_free(struct fs *fs)
 const struct fs_type vfs_fs_type = {
     .name = "vfs",
     .open = tree_open,
+    .stat_now = tree_stat_now,
     .stat = tree_stat,
     .setstat = tree_setstat,
     .opendir = tree_opendir,

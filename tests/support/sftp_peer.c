@@ -54,7 +54,8 @@ struct sftp_peer *sftp_peer_new(const struct sftp_peer_opts *opts)
     struct sftp_peer *p = mem_zalloc(sizeof *p);
     if (loop_new(&p->loop) != GW_OK)
         die("no loop");
-    p->store = storekit_memory(p->loop, "store", 64);
+    p->store = opts->disk == NULL ? storekit_memory(p->loop, "store", 64)
+                                  : storekit_local(p->loop, opts->disk, true);
     p->raw = storekit_view(p->store, "");
     p->mounted = opts->held == NULL ? backend_ref(p->store) : held_backend(opts->held, p->store);
     p->vfs = tree(p, opts->identity);

@@ -1,7 +1,7 @@
 /*
  * The client's side of an SFTP engine: packets from a format, replies as they come, no socket.
- * The tree is one mount of a memory store. Fails the test after ten seconds without the reply that
- * is waited for.
+ * The tree is one mount of a memory store, or of a folder. Fails the test after ten seconds without
+ * the reply that is waited for.
  */
 #ifndef TESTS_SUPPORT_SFTP_PEER_H
 #define TESTS_SUPPORT_SFTP_PEER_H
@@ -14,6 +14,7 @@
 struct sftp_peer_opts {
     const struct identity *identity;          /* NULL = everything on one mount, "store", at "/" */
     struct held *held;                        /* between the tree and the store; NULL = nothing */
+    const char *disk;                         /* the store is this folder; NULL = memory */
     uint32_t max_requests, max_handles, page; /* 0 = 128, 16, 100 */
     bool ordered;
     const char *client_version;
