@@ -1,5 +1,5 @@
-/* Attributes of a disk's files that the loop may ask for itself, and all that it leaves to the
- * pool. */
+/* What the loop asks a disk itself, attributes and the close of what was only read, and all that it
+ * leaves to the pool. */
 #include "backends/local/local_now.h"
 
 #include <setjmp.h>
@@ -228,6 +228,27 @@ static void test_open_file(void **state)
     assert_int_equal(same(f->fs, "/up", true), GW_OK);
 }
 
+/* The last close of a file that has no name any more frees it: on the pool. */
+static void test_last_close(void **state)
+{
+    struct local_lab *f = *state;
+    static const struct {
+        bool prompt, removed;
+        unsigned trips;
+    } rows[] = {{true, false, 0}, {true, true, 1}, {false, false, 1}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct fs_file *file;
+        local_lab_put(f, "/root/a", "x");
+        assert_int_equal(sync_open(f->fs, "/a", FS_READ, &file), GW_OK);
+        ((struct local_handle *)file)->is_prompt = rows[i].prompt;
+        if (rows[i].removed)
+            assert_int_equal(unlink(local_lab_disk(f, "/root/a")), 0);
+        unsigned before = on_pool(f->loop);
+        fs_abort(&file);
+        assert_int_equal(on_pool(f->loop), before + rows[i].trips);
+    }
+}
+
 /* Mounts below a view: whatever is there, it is not asked on the loop by name; an open file is, if
  * its own file system is one of those. In a child, whose mounts are its own. */
 static int look_at_mounts(const char *root)
@@ -444,6 +465,7 @@ int main(int argc, char **argv)
         ROW(test_unknown_name),
         ROW(test_another_file_system),
         ROW(test_open_file),
+        ROW(test_last_close),
         ROW(test_mounts),
         ROW(test_through_the_tree),
         ROW(test_session),
