@@ -24,6 +24,7 @@ struct server {
     struct spool_space spool;
     struct admission *admission;
     struct throttle *throttle;
+    struct gate *exchanges;
     struct worker **workers; /* [0] runs on the caller's thread and accepts */
     unsigned nworkers, started;
     struct listener **listeners;
@@ -116,11 +117,13 @@ static enum gw_err make_workers(struct server *srv, struct gw_errmsg *msg)
 {
     unsigned n = loops_of(srv->snapshot->settings);
     work_set_threads(n * 2 < 4 ? 4 : n * 2);
+    srv->exchanges = gate_new(work_threads() < 2 ? 1 : work_threads() / 2); /* files keep a half */
     srv->workers = mem_array(n, sizeof(struct worker *));
     for (; srv->nworkers < n; srv->nworkers++) {
         struct worker_env env = {.index = srv->nworkers,
                                  .budget = srv->budget,
                                  .throttle = srv->throttle,
+                                 .exchanges = srv->exchanges,
                                  .spool = &srv->spool,
                                  .drained = worker_drained,
                                  .arg = srv};
@@ -262,6 +265,7 @@ void server_free(struct server **srvp)
     mem_free(srv->workers);
     admission_free(&srv->admission);
     throttle_free(&srv->throttle);
+    gate_free(&srv->exchanges);
     budget_free(&srv->budget);
     snapshot_unref(&srv->snapshot);
     mem_free(srv);

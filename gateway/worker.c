@@ -170,6 +170,7 @@ static enum gw_err generation_fill(struct generation *g, struct gw_errmsg *msg)
         .loop = w->loop,
         .turns = &w->turns,
         .lobby = &w->lobby,
+        .exchanges = w->env.exchanges,
         .settings = s,
         .auth = g->auth,
         .throttle = w->env.throttle,

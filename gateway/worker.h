@@ -10,6 +10,7 @@
 #include "backends/spool/spool.h"
 #include "gateway/admission.h"
 #include "gateway/io/budget.h"
+#include "gateway/io/gate.h"
 #include "gateway/io/loop.h"
 #include "gateway/snapshot.h"
 
@@ -17,8 +18,9 @@ struct worker;
 
 struct worker_env {
     unsigned index;
-    struct budget *budget; /* borrowed for the worker's life, as the next two */
+    struct budget *budget; /* borrowed for the worker's life, as the next three */
     struct throttle *throttle;
+    struct gate *exchanges; /* connections that are at their first key exchange */
     struct spool_space *spool;
     void (*drained)(void *arg); /* on the worker's thread: no session is left and none will come */
     void *arg;

@@ -150,6 +150,7 @@ static void finish(struct conn *c)
     conn_set_state(c, CONN_CLOSING);
     op_cancel(&c->clock);
     op_cancel(&c->wake);
+    op_cancel(&c->place);
     lobby_leave(&c->seat);
     conn_auth_free(c);
     conn_channel_free_all(c);

@@ -10,6 +10,7 @@
 #include "backends/backends.h"
 #include "backends/stores.h"
 #include "config/settings.h"
+#include "gateway/io/gate.h"
 #include "gateway/io/loop.h"
 #include "gateway/ssh/host_keys.h"
 #include "gateway/ssh/lobby.h"
@@ -25,6 +26,7 @@ struct conn_env {
     struct loop *loop;
     struct turns *turns;       /* the loop's */
     struct lobby *lobby;       /* the loop's */
+    struct gate *exchanges;    /* the process's: first key exchanges at a time */
     struct settings *settings; /* each connection takes a reference */
     struct auth *auth;
     struct throttle *throttle;

@@ -1,7 +1,7 @@
 /*
- * What the files of a connection share: conn.c (its life), conn_auth.c (the login), conn_channel.c
- * (sessions with SFTP on them), conn_keep.c (what outlives them), conn_pump.c (all traffic with
- * libssh). Nobody else includes it.
+ * What the files of a connection share: conn.c (its life), conn_handshake.c (the first keys),
+ * conn_auth.c (the login), conn_channel.c (sessions with SFTP on them), conn_keep.c (what outlives
+ * them), conn_pump.c (all traffic with libssh after the handshake). Nobody else includes it.
  */
 #ifndef GATEWAY_SSH_CONN_IMPL_H
 #define GATEWAY_SSH_CONN_IMPL_H
@@ -73,12 +73,15 @@ struct conn {
     struct wide_recv wide;               /* libssh's reads, once the login is over */
     uv_poll_t poll;
     unsigned open_handles;
-    struct op *wake;  /* another pump on the next turn */
-    struct op *clock; /* the deadline of the state */
+    struct op *wake;     /* another pump on the next turn */
+    struct op *place;    /* waits for one among those who exchange keys */
+    int exchange_rc;     /* what came of its last visit to the pool */
+    bool exchange_moved; /* there may be more to do at once */
+    struct op *clock;    /* the deadline of the state */
 
-    int watched;   /* events that poll looks for */
-    bool writable; /* it saw that the socket takes more */
-    bool pumping, again;
+    int watched;         /* events that poll looks for */
+    bool writable;       /* it saw that the socket takes more */
+    bool pumping, again; /* pumping: also while the handshake is on the pool */
     bool drain;
     bool say_goodbye;
     bool dismantled;     /* all that is left are `keeps` */
@@ -149,16 +152,24 @@ void conn_finish_if_ended(struct conn *c);
 void conn_set_clock(struct conn *c);
 
 /* conn_pump.c */
-void conn_pump(struct conn *c);              /* moves all that can be moved; never re-entered */
-void conn_pump_soon(struct conn *c);         /* on the next turn */
-void conn_pump_seated(void *c);              /* struct lobby_seat.fn */
-void conn_pump_watch(struct conn *c);        /* what uv_poll is to look for */
+void conn_pump(struct conn *c);       /* moves all that can be moved; never re-entered */
+void conn_pump_soon(struct conn *c);  /* on the next turn */
+void conn_pump_seated(void *c);       /* struct lobby_seat.fn */
+void conn_pump_watch(struct conn *c); /* what uv_poll is to look for */
+void conn_pump_unwatch(struct conn *c);
+void conn_pump_end(struct conn *c);          /* what conn_end() announced, in its turn */
 bool conn_pump_reads(const struct conn *c);  /* may libssh read from the socket now? */
 size_t conn_pump_left(const struct conn *c); /* bytes that this turn may still move */
 
 /* libssh 0.11 has dropped data beyond the window. It goes on, but what follows must not be read as
  * if nothing were missing. */
 bool conn_pump_overrun(const struct conn *c);
+
+/* rc of a call of libssh. False: the session is over, and conn_end() was called. */
+bool conn_pump_alive(struct conn *c, int rc);
+
+/* conn_handshake.c: the version lines and the first key exchange, on the pool. */
+void conn_handshake_go_on(struct conn *c);
 
 /* conn_auth.c */
 void conn_auth_start(struct conn *c); /* the key exchange is done */

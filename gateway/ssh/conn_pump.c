@@ -66,6 +66,13 @@ void conn_pump_watch(struct conn *c)
     c->watched = events;
 }
 
+void conn_pump_unwatch(struct conn *c)
+{
+    if (c->watched != 0)
+        uv_poll_stop(&c->poll);
+    c->watched = 0;
+}
+
 static void on_wake(void *arg)
 {
     struct conn *c = arg;
@@ -87,8 +94,7 @@ bool conn_pump_overrun(const struct conn *c)
            strstr(ssh_get_error(c->ssh), "Window exceeded") != NULL;
 }
 
-/* Is the session over, as far as libssh knows? */
-static bool check_alive(struct conn *c, int rc)
+bool conn_pump_alive(struct conn *c, int rc)
 {
     if (c->state == CONN_OPEN && conn_pump_overrun(c)) {
         conn_end(c, "client ignores the window", true);
@@ -125,45 +131,9 @@ static void poll_rounds(struct conn *c)
         maxpacket_enter(c->guard);
         int rc = ssh_event_dopoll(c->event, 0);
         maxpacket_leave();
-        if (!check_alive(c, rc) || rc != SSH_OK)
+        if (!conn_pump_alive(c, rc) || rc != SSH_OK)
             return;
     }
-}
-
-/* These send data between their KEXINIT and NEWKEYS, against RFC 4253 section 7.1, and libssh ends
- * the session for it: keys are changed when they ask, or at the limit of the cipher. */
-static void spare_rekeying(struct conn *c)
-{
-    const uint64_t no_bytes = 0;
-    const uint32_t no_s = 0;
-    const char *version = ssh_get_clientbanner(c->ssh);
-    if (version == NULL || strstr(version, "-AsyncSSH_") == NULL)
-        return;
-    (void)ssh_options_set(c->ssh, SSH_OPTIONS_REKEY_DATA, &no_bytes);
-    (void)ssh_options_set(c->ssh, SSH_OPTIONS_REKEY_TIME, &no_s);
-}
-
-static void handshake(struct conn *c)
-{
-    int rc = ssh_handle_key_exchange(c->ssh);
-    spare_rekeying(c); /* counts from the first NEWKEYS on, so before it */
-    if (c->event == NULL && rc != SSH_ERROR) {
-        /* Not before the first call: the session has no poll handle until then. */
-        c->event = ssh_event_new();
-        if (c->event == NULL || ssh_event_add_session(c->event, c->ssh) != SSH_OK) {
-            conn_end(c, "no event for it", false);
-            return;
-        }
-    }
-    if (!check_alive(c, rc) || rc != SSH_OK)
-        return;
-    const char *version = ssh_get_clientbanner(c->ssh);
-    size_t n = version != NULL ? strnlen(version, sizeof c->client_version - 1) : 0;
-    if (n > 0)
-        memcpy(c->client_version, version, n);
-    conn_set_state(c, CONN_LOGIN);
-    conn_set_clock(c);
-    conn_auth_start(c);
 }
 
 /* A call after each one that was sent only takes in the answer. */
@@ -179,8 +149,6 @@ static void keepalive(struct conn *c)
 static void round_trip(struct conn *c)
 {
     poll_rounds(c);
-    if (c->end_why == NULL && c->state == CONN_HANDSHAKE)
-        handshake(c);
     if (c->end_why == NULL && c->state == CONN_LOGIN)
         conn_auth_messages(c);
     if (c->end_why == NULL && c->state == CONN_OPEN) {
@@ -196,14 +164,12 @@ static bool may_go_on(struct conn *c)
 {
     if (lobby_enter(c->env->lobby, &c->seat))
         return true;
-    if (c->watched != 0)
-        uv_poll_stop(&c->poll);
-    c->watched = 0;
+    conn_pump_unwatch(c);
     return false;
 }
 
 /* A thousand may end at once as well. */
-static void end_in_turn(struct conn *c)
+void conn_pump_end(struct conn *c)
 {
     if (may_go_on(c))
         conn_finish_if_ended(c);
@@ -233,7 +199,7 @@ static void take_turn(struct conn *c)
     if (c->end_why == NULL && c->drain && !conn_channel_busy(c) && !conn_channel_has_files(c))
         conn_end(c, "drained", true);
     if (c->end_why != NULL) {
-        end_in_turn(c);
+        conn_pump_end(c);
         return;
     }
     conn_pump_watch(c);
@@ -259,6 +225,8 @@ void conn_pump(struct conn *c)
     }
     if (c->state >= CONN_CLOSING)
         return;
-    if (c->state == CONN_OPEN || may_go_on(c))
+    if (c->state == CONN_HANDSHAKE)
+        conn_handshake_go_on(c);
+    else if (c->state == CONN_OPEN || may_go_on(c))
         take_turn(c);
 }

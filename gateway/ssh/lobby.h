@@ -1,8 +1,9 @@
 /*
- * Where connections that are not logged in wait for their turn, and those that end. A key exchange
- * is the dearest thing that a loop does in one piece (a few ms), and whoever can connect can ask
- * for a thousand at once: one of them has its step each turn of the loop, further ones as long as
- * the turn is short, in the order in which they came. Sessions at work never wait here.
+ * Where connections that log in wait for their turn, and those that end. The check of a signature
+ * and the making of a session are the dearest things that a loop does in one piece, and whoever can
+ * connect can ask for a thousand at once: one of them has its step each turn of the loop, further
+ * ones as long as the turn is short, in the order in which they came. Sessions at work never wait
+ * here.
  */
 #ifndef GATEWAY_SSH_LOBBY_H
 #define GATEWAY_SSH_LOBBY_H

@@ -2,15 +2,17 @@
 import asyncio
 import json
 import os
+import pathlib
 import signal
 import socket
+import struct
 import time
 
 import pytest
 
 from gateway import PASSWORD, SANITIZED, wait_for
 from proxies import Fault, FaultProxy, whole
-from raw import close, read_all, session, status_of, write_all
+from raw import close, connected, read_all, session, status_of, write_all
 
 DATA = os.urandom(1 << 20)
 
@@ -96,6 +98,68 @@ def test_silent_connections_do_not_stop_logins(postern):
         while s.recv(4096):
             pass
         s.close()
+
+
+def busy_ns(gateway):
+    """CPU of the first loop's thread, and of all others."""
+    times = {int(p.parent.name): int(p.read_text().split()[0])
+             for p in pathlib.Path(f"/proc/{gateway.process.pid}/task").glob("*/schedstat")}
+    return times.pop(gateway.process.pid), sum(times.values())
+
+
+def test_key_exchanges_are_not_made_on_the_loop(postern):
+    """Whoever can connect can ask for a thousand: open sessions would wait for each."""
+    gateway = postern({"memory": {"type": "memory"}}, limits={"loops": 1})
+    loop, others = busy_ns(gateway)
+    for _ in range(30):
+        with connected(gateway):
+            pass
+    gateway.wait_event("disconnect", count=30)
+    loop_after, others_after = busy_ns(gateway)
+    assert others_after - others > loop_after - loop
+
+
+def ssh_packet(kind, *parts):
+    payload = bytes([kind]) + b"".join(parts)
+    padding = 4 + -(len(payload) + 9) % 8
+    return struct.pack(">IB", len(payload) + padding + 1, padding) + payload + bytes(padding)
+
+
+def ssh_string(data):
+    return struct.pack(">I", len(data)) + data
+
+
+LISTS = [b"curve25519-sha256", b"ssh-ed25519", b"aes128-ctr", b"aes128-ctr", b"hmac-sha2-256", b"hmac-sha2-256",
+         b"none", b"none", b"", b""]
+HELLO = b"SSH-2.0-leaver\r\n"
+KEXINIT = ssh_packet(20, bytes(16), *map(ssh_string, LISTS), bytes(5))
+KEX_ECDH_INIT = ssh_packet(30, ssh_string(bytes([9]) + bytes(31)))
+
+
+def test_clients_that_leave_in_the_key_exchange(postern):
+    """At each of its steps, politely and not; the last ones are in the middle of it when TERM comes."""
+    gateway = postern({"memory": {"type": "memory"}}, limits={"connections_per_source": 100})
+    reset = struct.pack("ii", 1, 0)
+    said = [b"", HELLO, HELLO + KEXINIT, HELLO + KEXINIT + KEX_ECDH_INIT]
+    stayed = []
+    for turn in range(3):
+        for number in range(20):
+            sock = socket.create_connection(("127.0.0.1", gateway.port))
+            sock.sendall(said[number % len(said)])
+            if turn == 2:
+                stayed.append(sock)
+                continue
+            if turn == 1:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            sock.close()
+    with session(gateway) as sftp:
+        assert sftp.listdir("/") == []
+    gateway.wait_event("disconnect", count=41)
+    gateway.signal(signal.SIGTERM)
+    assert gateway.wait_end() == 0
+    assert len(gateway.events("disconnect")) == len(gateway.events("connect")) == 61
+    for sock in stayed:
+        sock.close()
 
 
 def test_limit_per_source(postern):
