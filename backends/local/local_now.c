@@ -1,6 +1,7 @@
 #include "backends/local/local_now.h"
 
 #include <linux/magic.h>
+#include <string.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -25,10 +26,21 @@ bool local_now_is_prompt(int fd)
     return fstatfs(fd, &s) == 0 && local_now_knows((uint64_t)s.f_type & 0xffffffffu);
 }
 
+static bool may_ask(struct local_root *r, struct loop *l)
+{
+    struct local_now_turn *t = &r->store->turn;
+    if (t->number != loop_turn_number(l))
+        *t = (struct local_now_turn){.number = loop_turn_number(l)};
+    return t->asked++ < LOCAL_NOW_MAX;
+}
+
 enum gw_err local_now_stat(struct fs *fs, const char *path, bool follow, struct fs_attr *attr)
 {
+    struct local_root *r = ((struct local_fs *)fs)->root;
     int fd;
-    enum gw_err err = local_root_open_known(((struct local_fs *)fs)->root, path, !follow, &fd);
+    if (strlen(path) > LOCAL_NOW_PATH_MAX || !may_ask(r, fs->loop))
+        return GW_BUSY;
+    enum gw_err err = local_root_open_known(r, path, !follow, &fd);
     if (err != GW_OK)
         return err;
     err = local_attr_get_held(fd, attr);
@@ -39,7 +51,7 @@ enum gw_err local_now_stat(struct fs *fs, const char *path, bool follow, struct 
 enum gw_err local_now_fstat(struct fs_file *f, struct fs_attr *attr)
 {
     const struct local_handle *h = (const struct local_handle *)f;
-    if (!h->is_prompt)
+    if (!h->is_prompt || !may_ask(h->root, h->loop))
         return GW_BUSY;
     return local_attr_get_held(h->fd, attr) == GW_OK ? GW_OK : GW_BUSY;
 }

@@ -9,7 +9,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "backends/local/local_now.h"
 #include "gateway/base/mem.h"
 
 #define HOPS_MAX    40 /* symbolic links at the end of one path, as Linux has it */

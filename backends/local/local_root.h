@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "backends/local/local.h"
+#include "backends/local/local_now.h"
 #include "backends/reserved.h"
 
 struct local_store {
@@ -23,6 +24,7 @@ struct local_store {
     bool atomic, fsync;
     bool nameless;    /* uploads may be O_TMPFILE: /proc is there to name them from */
     bool is_writable; /* root itself: an upload may lie there */
+    struct local_now_turn turn;
 };
 
 struct local_root {

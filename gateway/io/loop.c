@@ -18,6 +18,7 @@ struct loop {
     uv_prepare_t turned;           /* runs before each poll */
     uint64_t turned_ns, waited_ns; /* as of the last poll; 0 = there was none */
     uint64_t longest_turn_us;      /* atomic */
+    uint64_t turns;                /* polls so far */
 };
 
 struct deferred {
@@ -116,6 +117,7 @@ static void on_turned(uv_prepare_t *turned)
     uint64_t us = turn_us(l);
     if (us > __atomic_load_n(&l->longest_turn_us, __ATOMIC_RELAXED))
         __atomic_store_n(&l->longest_turn_us, us, __ATOMIC_RELAXED);
+    l->turns++;
     l->turned_ns = uv_hrtime();
     l->waited_ns = uv_metrics_idle_time(&l->uv);
 }
@@ -123,6 +125,11 @@ static void on_turned(uv_prepare_t *turned)
 void loop_turn_uncounted(struct loop *l)
 {
     l->turned_ns = 0;
+}
+
+uint64_t loop_turn_number(struct loop *l)
+{
+    return l->turns;
 }
 
 bool loop_turn_is_long(struct loop *l)

@@ -31,6 +31,8 @@ uint64_t loop_longest_turn_us(struct loop *l);
 /* Not this turn: for what a signal starts. libuv forgets how long a poll that is interrupted had
  * waited. */
 void loop_turn_uncounted(struct loop *l);
+/* Which turn this is: no two have the same number. */
+uint64_t loop_turn_number(struct loop *l);
 /* This turn has worked for long enough: what can wait for the next one lets it go first. */
 bool loop_turn_is_long(struct loop *l);
 

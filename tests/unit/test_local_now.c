@@ -228,6 +228,39 @@ static void test_open_file(void **state)
     assert_int_equal(same(f->fs, "/up", true), GW_OK);
 }
 
+/* What one turn is asked too often, or at too great a length, is the pool's. */
+static void test_bounds(void **state)
+{
+    struct local_lab *f = *state;
+    struct fs_file *file;
+    struct fs_attr attr;
+    char path[FS_PATH_MAX] = "";
+    local_lab_put(f, "/root/a", "x");
+    assert_int_equal(sync_open(f->fs, "/a", FS_READ, &file), GW_OK);
+    ((struct local_handle *)file)->is_prompt = true;
+    for (int round = 0; round < 2; round++) {
+        loop_poll(f->loop);
+        for (unsigned i = 0; i < LOCAL_NOW_MAX / 2; i++) {
+            (void)now(f->fs, "/a", true);
+            assert_int_equal(fs_fstat_now(file, &attr), GW_OK);
+        }
+        assert_int_equal(fs_fstat_now(file, &attr), GW_BUSY);
+        assert_int_equal(now(f->fs, "/a", true), GW_BUSY);
+    }
+    loop_poll(f->loop);
+    assert_int_equal(same(f->fs, "/a", true), GW_OK);
+    fs_abort(&file);
+    size_t n = 0;
+    while (n < LOCAL_NOW_PATH_MAX - 1) {
+        n += (size_t)snprintf(path + n, sizeof path - n, "/d");
+        assert_int_equal(sync_mkdir(f->fs, path), GW_OK);
+    }
+    assert_int_equal(same(f->fs, path, true), GW_OK);
+    (void)snprintf(path + n, sizeof path - n, "/d");
+    assert_int_equal(sync_mkdir(f->fs, path), GW_OK);
+    assert_int_equal(same(f->fs, path, true), GW_BUSY);
+}
+
 /* The last close of a file that has no name any more frees it: on the pool. */
 static void test_last_close(void **state)
 {
@@ -465,6 +498,7 @@ int main(int argc, char **argv)
         ROW(test_unknown_name),
         ROW(test_another_file_system),
         ROW(test_open_file),
+        ROW(test_bounds),
         ROW(test_last_close),
         ROW(test_mounts),
         ROW(test_through_the_tree),

@@ -245,6 +245,17 @@ static void marks_turns(void *arg)
     next_turn = loop_defer(loop, marks_turns, arg);
 }
 
+static void test_turn_number(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        uint64_t before = loop_turn_number(loop);
+        assert_int_equal(loop_turn_number(loop), before);
+        loop_poll(loop);
+        assert_int_not_equal(loop_turn_number(loop), before);
+    }
+}
+
 /* What is posted at once is spread over turns by the time that it takes, in order. */
 static void test_posts_are_spread(void **state)
 {
@@ -301,6 +312,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_defer_does_not_starve, setup, teardown),
         cmocka_unit_test_setup_teardown(test_post, setup, teardown),
         cmocka_unit_test_setup_teardown(test_longest_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_turn_number, setup, teardown),
         cmocka_unit_test_setup_teardown(test_signal_is_no_long_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_posts_are_spread, setup, teardown),
         cmocka_unit_test_setup_teardown(test_free_runs_what_is_left, setup, teardown),
