@@ -24,11 +24,18 @@ static const char *uncounted_text(enum gw_err err, const char *where, char text[
     return text;
 }
 
+static uint64_t now_ms(const struct quota *q)
+{
+    return loop_now_ms(q->fs.loop);
+}
+
 static void counted(void *arg, enum gw_err err, const char *text, const struct count_sum *found)
 {
     struct quota *q = arg;
     const struct usage_sum sum = found->sum;
+    const bool again = q->again;
     q->count = NULL;
+    q->again = false;
     if (found->links)
         usage_has_links(q->usage);
     if (found->foreign > 0)
@@ -36,9 +43,9 @@ static void counted(void *arg, enum gw_err err, const char *text, const struct c
                   log_str("first", found->first_foreign),
                   log_str("reason", "not ours, and not to be read"));
     if (err == GW_OK) {
-        LOG_EVENT(LOG_LVL_INFO, q->log, "quota_counted", log_u64("bytes", (uint64_t)sum.bytes),
-                  log_u64("files", (uint64_t)sum.files));
-        usage_counted(q->usage, sum);
+        LOG_EVENT(LOG_LVL_INFO, q->log, again ? "quota_recounted" : "quota_counted",
+                  log_u64("bytes", (uint64_t)sum.bytes), log_u64("files", (uint64_t)sum.files));
+        usage_counted(q->usage, sum, now_ms(q));
         return;
     }
     LOG_EVENT(LOG_LVL_ERROR, q->log, "quota_unknown", log_str("error", gw_err_name(err)),
@@ -47,15 +54,50 @@ static void counted(void *arg, enum gw_err err, const char *text, const struct c
     usage_uncounted(q->usage, uncounted_text(err, found->where, why));
 }
 
-enum usage_state quota_know(struct quota *q)
+static void begin_count(void *arg)
+{
+    struct quota *q = arg;
+    q->count = count_start(q->v, counted, q);
+}
+
+enum usage_state quota_enter(struct quota *q)
 {
     if (q->usage == NULL)
         return USAGE_KNOWN;
-    enum usage_state state = usage_claim(q->usage);
+    enum usage_state state = usage_enter(q->usage);
     if (state != USAGE_MINE)
         return state;
-    q->count = count_start(q->v, counted, q);
+    begin_count(q);
     return USAGE_OTHERS;
+}
+
+void quota_leave(struct quota *q)
+{
+    if (q->usage != NULL)
+        usage_leave(q->usage);
+}
+
+bool quota_recount(struct quota *q)
+{
+    if (q->usage == NULL)
+        return false;
+    if (usage_recount(q->usage, now_ms(q))) {
+        q->again = true;
+        q->count = usage_wait_quiet(q->usage, q->fs.loop, begin_count, q);
+        return true;
+    }
+    return !usage_is_known(q->usage); /* somebody else does */
+}
+
+struct op *quota_wait(struct quota *q, loop_fn *fn, void *arg)
+{
+    return usage_wait(q->usage, q->fs.loop, fn, arg);
+}
+
+void quota_doubt(struct quota *q)
+{
+    if (q->usage != NULL)
+        usage_doubt(q->usage, now_ms(q));
 }
 
 /* ---- limits ---- */
@@ -77,6 +119,27 @@ void quota_give_back(struct quota *q, struct usage_sum *charged)
     if (q->usage != NULL && (charged->bytes != 0 || charged->files != 0))
         usage_adjust(q->usage, (struct usage_sum){-charged->bytes, -charged->files});
     *charged = (struct usage_sum){0, 0};
+}
+
+enum gw_err quota_reserve(struct quota *q, struct usage_sum more)
+{
+    if (q->usage == NULL || usage_reserve(q->usage, more, q->most))
+        return GW_OK;
+    return GW_QUOTA;
+}
+
+void quota_unreserve(struct quota *q, struct usage_sum *reserved)
+{
+    if (q->usage != NULL)
+        usage_unreserve(q->usage, *reserved);
+    *reserved = (struct usage_sum){0, 0};
+}
+
+void quota_stored(struct quota *q, struct usage_sum *reserved)
+{
+    if (q->usage != NULL)
+        usage_stored(q->usage, *reserved);
+    *reserved = (struct usage_sum){0, 0};
 }
 
 void quota_settle(struct quota *q, struct usage_sum by)
@@ -231,7 +294,8 @@ struct fs *quota_new(struct vfs *v, const struct identity *id, const struct log_
         char *key = key_of(id);
         q->usage = usage_open(key);
         mem_free(key);
-        (void)quota_know(q);
+        if (quota_enter(q) == USAGE_KNOWN)
+            quota_leave(q);
     }
     return &q->fs;
 }

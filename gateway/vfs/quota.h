@@ -11,8 +11,12 @@
  * Where it cannot be known who freed what, nothing is given back (usage_hold_new): the sum may be
  * too large until the next count, never too small.
  *
+ * So nothing is refused for want of room before it has been counted anew, at most every
+ * USAGE_RECOUNT_MS: all that changes a file waits meanwhile, but bytes of an upload that nobody
+ * sees before its close. Those are added to what the count finds.
+ *
  * What others than the gateway store, or the same user under another identity, is seen by the next
- * count only: when a session begins while none is there.
+ * count only: a new one, or when a session begins while none is there.
  */
 #ifndef GATEWAY_VFS_QUOTA_H
 #define GATEWAY_VFS_QUOTA_H

@@ -13,12 +13,23 @@ void quota_saw(struct quota_seen *seen, const struct fs_attr *attr)
     seen->freed = names ? 0 : seen->size;
 }
 
+static void step_out(struct quota_call *c)
+{
+    quota_let_go(c->q, &c->hold);
+    quota_let_go(c->q, &c->move);
+    if (c->inside)
+        quota_leave(c->q);
+    c->inside = false;
+}
+
 static void call_free(struct quota_call *c)
 {
     op_cancel(&c->step);
-    quota_give_back(c->q, &c->charged);
-    quota_let_go(c->q, &c->hold);
-    quota_let_go(c->q, &c->move);
+    if (c->reserves)
+        quota_unreserve(c->q, &c->charged);
+    else
+        quota_give_back(c->q, &c->charged);
+    step_out(c);
     if (c->drop != NULL)
         c->drop(c);
     mem_free(c->path[0]);
@@ -29,8 +40,10 @@ static void call_free(struct quota_call *c)
 static void cancel(struct op *op)
 {
     struct quota_call *c = (struct quota_call *)op;
-    if (c->acts && c->changes)
+    if (c->acts && c->changes) {
         c->charged = (struct usage_sum){0, 0};
+        quota_doubt(c->q);
+    }
     call_free(c);
 }
 
@@ -76,10 +89,21 @@ static void refused(void *arg)
     call_free(c);
 }
 
+static void count_ended(void *arg);
+
 void quota_call_refuse(struct quota_call *c, enum gw_err err, const char *text)
 {
     c->err = err;
     c->acts = false;
+    if (err == GW_QUOTA && !c->again) {
+        c->again = true;
+        step_out(c);
+        c->seen = (struct quota_seen){.is_file = false};
+        if (quota_recount(c->q)) {
+            c->step = quota_wait(c->q, count_ended, c);
+            return;
+        }
+    }
     if (text != NULL)
         snprintf(c->text, sizeof c->text, "%s", text);
     else
@@ -117,15 +141,13 @@ static void proceed(struct quota_call *c)
         c->step = fs_stat(c->q->inner, c->look, c->follow, looked, c);
 }
 
-static void count_ended(void *arg);
-
 static void ready_or_wait(struct quota_call *c)
 {
-    enum usage_state state = quota_know(c->q);
-    if (state == USAGE_KNOWN)
+    c->inside = quota_enter(c->q) == USAGE_KNOWN;
+    if (c->inside)
         proceed(c);
     else
-        c->step = usage_wait(c->q->usage, c->q->fs.loop, count_ended, c);
+        c->step = quota_wait(c->q, count_ended, c);
 }
 
 /* A count that failed is tried once more, by the first who comes. */

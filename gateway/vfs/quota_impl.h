@@ -1,5 +1,6 @@
-/* What the files of a quota share: quota.c (the limits), quota_file.c (open files), quota_path.c
- * (names), quota_call.c (what both wait for). Nobody else includes it. */
+/* What the files of a quota share: quota.c (the limits), quota_file.c (open files),
+ * quota_grow.c (how they grow), quota_path.c (names), quota_call.c (what both wait for). Nobody
+ * else includes it. */
 #ifndef GATEWAY_VFS_QUOTA_IMPL_H
 #define GATEWAY_VFS_QUOTA_IMPL_H
 
@@ -15,15 +16,29 @@ struct quota {
     struct usage *usage;   /* NULL = nothing is counted */
     struct usage_sum most; /* 0 = no limit */
     struct op *count;      /* ours, under way */
+    bool again;            /* that one is a recount */
 };
 
 /* ---- quota.c ---- */
 
-/* KNOWN, or OTHERS: a count is under way, maybe ours. */
-enum usage_state quota_know(struct quota *q);
+/* KNOWN, and quota_leave() has to follow; or OTHERS: a count is under way, maybe ours. */
+enum usage_state quota_enter(struct quota *q);
+void quota_leave(struct quota *q);
+/*
+ * Before a refusal, by who has left again. True: it is being counted anew, maybe for less, so wait
+ * by quota_wait() and try once more.
+ */
+bool quota_recount(struct quota *q);
+struct op *quota_wait(struct quota *q, loop_fn *fn, void *arg);
+/* Something was cancelled that may come about all the same. */
+void quota_doubt(struct quota *q);
 enum gw_err quota_fits(const struct quota *q, uint64_t size);     /* GW_TOO_LARGE */
 enum gw_err quota_charge(struct quota *q, struct usage_sum more); /* GW_QUOTA */
 void quota_give_back(struct quota *q, struct usage_sum *charged);
+/* The same for an upload that is not there before it is closed; and it is, or may be. */
+enum gw_err quota_reserve(struct quota *q, struct usage_sum more);
+void quota_unreserve(struct quota *q, struct usage_sum *reserved);
+void quota_stored(struct quota *q, struct usage_sum *reserved);
 /* What came about, beyond what was charged. */
 void quota_settle(struct quota *q, struct usage_sum by);
 void quota_let_go(struct quota *q, struct usage_hold **hp);
@@ -45,7 +60,8 @@ void quota_saw(struct quota_seen *seen, const struct fs_attr *attr);
  * does not), then acts. act starts the inner operation into c->step with quota_call_done, or
  * refuses by quota_call_refuse(). `charged` is given back when the operation fails, `on_ok` settled
  * when it succeeds; what on_ok takes off is so only while `hold` is good. An operation that is
- * cancelled when it runs may have come about: what was charged for it stays.
+ * cancelled when it runs may have come about: what was charged for it stays. A refusal for want of
+ * room comes after a new count only, where one may be made: then all of it is tried once more.
  */
 struct quota_call {
     struct op op;
@@ -61,8 +77,9 @@ struct quota_call {
     bool holds; /* the name to look at, from before the look on */
     enum usage_hold_for hold_for;
     struct usage_hold *hold, *move;
-    bool follow, waited, acts;
-    bool changes; /* what is stored, when it succeeds */
+    bool follow, waited, acts, inside, again;
+    bool changes;  /* what is stored, when it succeeds */
+    bool reserves; /* what is charged */
     char *path[2];
     uint32_t flags;
     struct fs_attr attr;
@@ -81,7 +98,32 @@ void quota_call_done(void *arg, const struct fs_res *res);
 /* Answers on the next turn; in words of quota_text() where text is NULL. */
 void quota_call_refuse(struct quota_call *c, enum gw_err err, const char *text);
 
-/* ---- quota_file.c and quota_path.c: rows of the type ---- */
+/* ---- quota_file.c and quota_grow.c: open files ---- */
+
+/* One that is written knows how large it will be, and what of that the usage has been charged. */
+struct quota_file {
+    struct fs_file base;
+    struct fs_file *inner;
+    struct quota *q;
+    bool writes;
+    bool append;
+    bool in_place;            /* what is written is there at once, and stays if this is aborted */
+    bool reserves;            /* no count finds what is charged, or may not */
+    bool cut;                 /* it was made shorter */
+    bool unsure;              /* a write failed: how large it is now is not known */
+    char *path;               /* of one that writes */
+    struct quota_seen old;    /* what its close replaces */
+    uint64_t size;            /* once all that was taken is written */
+    struct usage_sum charged; /* beyond `old` */
+    struct usage_hold *hold;  /* of the path, while this may change it in place */
+    uint64_t apart;           /* of an append: bytes before it that are not in `size` */
+    uint64_t changes;         /* usage_changes() when `old` was seen */
+    uint64_t generation;      /* of the count that `old` and `charged` go with */
+};
+/* By who has entered, before a size is looked at: a file that changes in place has been counted. */
+void quota_file_rebase(struct quota_file *f);
+
+/* ---- quota_file.c, quota_grow.c and quota_path.c: rows of the type ---- */
 
 struct op *quota_file_open(struct fs *fs, const char *path, uint32_t flags,
                            const struct fs_attr *attr, fs_done_fn *done, void *arg);

@@ -15,9 +15,13 @@ struct usage {
     char *why; /* it is not known */
     unsigned refs;
     bool known, counting;
-    struct usage_sum sum;
-    uint64_t changes;
-    struct list waiters;
+    bool again;      /* counting, and known before */
+    unsigned inside; /* entered, and did not leave */
+    struct usage_sum sum, reserved;
+    uint64_t changes, generation;
+    uint64_t recount_ms;       /* not before */
+    uint64_t count_started_ms; /* of the one under way, if it is again */
+    struct list waiters, quiet;
     struct list holds;
     unsigned opens, moves; /* of the holds */
     bool links;
@@ -28,6 +32,7 @@ struct usage_hold {
     struct list node;
     enum usage_hold_for what;
     bool good;
+    bool alone;
     char path[];
 };
 
@@ -85,6 +90,7 @@ struct usage *usage_open(const char *key)
     u->key = mem_strdup(key);
     u->refs = 1;
     list_init(&u->waiters);
+    list_init(&u->quiet);
     list_init(&u->holds);
     list_push(bucket, &u->node);
     leave();
@@ -109,16 +115,6 @@ void usage_close(struct usage **up)
     mem_free(u);
 }
 
-enum usage_state usage_claim(struct usage *u)
-{
-    enter();
-    enum usage_state state = u->known ? USAGE_KNOWN : u->counting ? USAGE_OTHERS : USAGE_MINE;
-    if (state == USAGE_MINE)
-        u->counting = true;
-    leave();
-    return state;
-}
-
 bool usage_is_known(struct usage *u)
 {
     enter();
@@ -136,31 +132,96 @@ static void tell(void *arg)
 }
 
 /* Every waiter lives on a loop that lives: its session takes it off the list before it goes. */
-static void end_count(struct usage *u, bool known, struct usage_sum sum, const char *why)
+static void tell_all(struct list *waiters)
 {
-    enter();
-    mem_free(u->why);
-    u->why = mem_strdup(why);
-    u->counting = false;
-    u->known = known;
-    u->sum = sum;
-    while (!list_empty(&u->waiters)) {
-        struct waiter *w = LIST_ENTRY(list_first(&u->waiters), struct waiter, node);
+    while (!list_empty(waiters)) {
+        struct waiter *w = LIST_ENTRY(list_first(waiters), struct waiter, node);
         list_remove(&w->node);
         w->usage = NULL;
         loop_post(w->loop, tell, w);
     }
-    leave();
 }
 
-void usage_counted(struct usage *u, struct usage_sum sum)
+void usage_counted(struct usage *u, struct usage_sum sum, uint64_t now_ms)
 {
-    end_count(u, true, sum, NULL);
+    enter();
+    if (u->again) {
+        uint64_t rest_ms = 10 * (now_ms - u->count_started_ms);
+        u->recount_ms = now_ms + (rest_ms > USAGE_RECOUNT_MS ? rest_ms : USAGE_RECOUNT_MS);
+        u->generation++;
+        u->changes++;
+    }
+    mem_free(u->why);
+    u->why = NULL;
+    u->counting = u->again = false;
+    u->known = true;
+    if (u->reserved.bytes > INT64_MAX - sum.bytes) /* files with holes */
+        sum.bytes = INT64_MAX - u->reserved.bytes;
+    u->sum = (struct usage_sum){sum.bytes + u->reserved.bytes, sum.files + u->reserved.files};
+    tell_all(&u->waiters);
+    leave();
 }
 
 void usage_uncounted(struct usage *u, const char *why)
 {
-    end_count(u, false, (struct usage_sum){0, 0}, why);
+    enter();
+    u->known = u->again;
+    if (!u->known) {
+        mem_free(u->why);
+        u->why = mem_strdup(why);
+        u->sum = (struct usage_sum){0, 0};
+    }
+    u->counting = u->again = false;
+    tell_all(&u->waiters);
+    leave();
+}
+
+enum usage_state usage_enter(struct usage *u)
+{
+    enter();
+    enum usage_state state = u->known ? USAGE_KNOWN : u->counting ? USAGE_OTHERS : USAGE_MINE;
+    u->counting = u->counting || state == USAGE_MINE;
+    u->inside += state == USAGE_KNOWN;
+    leave();
+    return state;
+}
+
+void usage_leave(struct usage *u)
+{
+    enter();
+    if (--u->inside == 0)
+        tell_all(&u->quiet);
+    leave();
+}
+
+bool usage_recount(struct usage *u, uint64_t now_ms)
+{
+    enter();
+    bool mine = u->known && now_ms >= u->recount_ms;
+    if (mine) {
+        u->known = false;
+        u->counting = u->again = true;
+        u->count_started_ms = now_ms;
+        u->recount_ms = now_ms + USAGE_RECOUNT_MS;
+    }
+    leave();
+    return mine;
+}
+
+void usage_doubt(struct usage *u, uint64_t now_ms)
+{
+    enter();
+    if (u->recount_ms < now_ms + USAGE_RECOUNT_MS)
+        u->recount_ms = now_ms + USAGE_RECOUNT_MS;
+    leave();
+}
+
+uint64_t usage_generation(struct usage *u)
+{
+    enter();
+    uint64_t n = u->generation;
+    leave();
+    return n;
 }
 
 void usage_why(struct usage *u, char *text, size_t size)
@@ -185,19 +246,37 @@ static void wait_cancel(struct op *op)
 
 static const struct op_type wait_type = {"usage_wait", wait_cancel};
 
-struct op *usage_wait(struct usage *u, struct loop *l, loop_fn *fn, void *arg)
+static struct op *wait_on(struct usage *u, struct list *waiters, bool waits,
+                          const struct waiter *how)
 {
     struct waiter *w = mem_zalloc(sizeof *w);
-    *w = (struct waiter){.op.type = &wait_type, .usage = u, .loop = l, .fn = fn, .arg = arg};
-    enter();
-    if (u->counting) {
-        list_push(&u->waiters, &w->node);
+    *w = *how;
+    w->op.type = &wait_type;
+    if (waits) {
+        w->usage = u;
+        list_push(waiters, &w->node);
     } else {
-        w->usage = NULL;
-        loop_post(l, tell, w);
+        loop_post(w->loop, tell, w);
     }
-    leave();
     return &w->op;
+}
+
+struct op *usage_wait(struct usage *u, struct loop *l, loop_fn *fn, void *arg)
+{
+    const struct waiter how = {.loop = l, .fn = fn, .arg = arg};
+    enter();
+    struct op *op = wait_on(u, &u->waiters, u->counting, &how);
+    leave();
+    return op;
+}
+
+struct op *usage_wait_quiet(struct usage *u, struct loop *l, loop_fn *fn, void *arg)
+{
+    const struct waiter how = {.loop = l, .fn = fn, .arg = arg};
+    enter();
+    struct op *op = wait_on(u, &u->quiet, u->inside > 0, &how);
+    leave();
+    return op;
 }
 
 static bool fits(int64_t now, int64_t more, int64_t most)
@@ -207,24 +286,59 @@ static bool fits(int64_t now, int64_t more, int64_t most)
     return most == 0 || more <= 0 || (now <= most && more <= most - now);
 }
 
+static void add(struct usage_sum *to, struct usage_sum by)
+{
+    to->bytes += by.bytes;
+    to->files += by.files;
+}
+
+static bool charge(struct usage *u, struct usage_sum more, struct usage_sum most)
+{
+    bool ok =
+        fits(u->sum.bytes, more.bytes, most.bytes) && fits(u->sum.files, more.files, most.files);
+    if (ok)
+        add(&u->sum, more);
+    return ok;
+}
+
 bool usage_charge(struct usage *u, struct usage_sum more, struct usage_sum most)
 {
     enter();
-    bool ok =
-        fits(u->sum.bytes, more.bytes, most.bytes) && fits(u->sum.files, more.files, most.files);
-    if (ok) {
-        u->sum.bytes += more.bytes;
-        u->sum.files += more.files;
-    }
+    bool ok = charge(u, more, most);
     leave();
     return ok;
+}
+
+bool usage_reserve(struct usage *u, struct usage_sum more, struct usage_sum most)
+{
+    enter();
+    bool ok = charge(u, more, most);
+    if (ok)
+        add(&u->reserved, more);
+    leave();
+    return ok;
+}
+
+void usage_unreserve(struct usage *u, struct usage_sum by)
+{
+    const struct usage_sum less = {-by.bytes, -by.files};
+    enter();
+    add(&u->sum, less);
+    add(&u->reserved, less);
+    leave();
+}
+
+void usage_stored(struct usage *u, struct usage_sum by)
+{
+    enter();
+    add(&u->reserved, (struct usage_sum){-by.bytes, -by.files});
+    leave();
 }
 
 void usage_adjust(struct usage *u, struct usage_sum by)
 {
     enter();
-    u->sum.bytes += by.bytes;
-    u->sum.files += by.files;
+    add(&u->sum, by);
     leave();
 }
 
@@ -278,6 +392,19 @@ static bool is_free(struct usage *u, const char *path)
     return true;
 }
 
+/* Takes it from all who hold the same that they are alone with it. True: there was none. */
+static bool is_first(struct usage *u, const char *path)
+{
+    bool first = true;
+    LIST_EACH(it, &u->holds)
+    {
+        struct usage_hold *h = LIST_ENTRY(it, struct usage_hold, node);
+        if (meets(u, h, path))
+            first = h->alone = false;
+    }
+    return first;
+}
+
 static void spoil(struct usage *u, const char *path)
 {
     LIST_EACH(it, &u->holds)
@@ -302,6 +429,7 @@ struct usage_hold *usage_hold_new(struct usage *u, const char *path, enum usage_
         spoil(u, path);
     else
         h->good = is_free(u, path);
+    h->alone = is_first(u, path);
     list_push(&u->holds, &h->node);
     leave();
     return h;
@@ -313,6 +441,14 @@ bool usage_hold_good(const struct usage_hold *h)
     bool good = h != NULL && h->good;
     leave();
     return good;
+}
+
+bool usage_hold_alone(const struct usage_hold *h)
+{
+    enter();
+    bool alone = h != NULL && h->alone;
+    leave();
+    return alone;
 }
 
 void usage_hold_free(struct usage *u, struct usage_hold **hp)

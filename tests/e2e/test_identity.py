@@ -151,6 +151,7 @@ def test_quota(store, postern, keys, tmp_path, request):
         write(two, "/d", b"d" * 10_000)
         assert store.read("d") == b"d" * 10_000
     assert len(gateway.events("quota_counted")) == 1
+    assert len(gateway.events("quota_recounted")) >= 1  # before the first refusal
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to run the gateway as somebody else")
