@@ -177,8 +177,9 @@ enum gw_err conn_channel_prepare(struct conn *c)
 
 void conn_channel_start(struct conn *c)
 {
+    /* What libssh has queued by now are requests of the login behind the one that has succeeded: it
+     * takes nothing else before. They are to be ignored (RFC 4252 section 5.3). */
     ssh_set_message_callback(c->ssh, on_message, c);
-    c->drain_list = true;
     wide_recv_attach(&c->wide, ssh_get_fd(c->ssh));
 }
 
@@ -311,13 +312,6 @@ static void move(struct conn_channel *ch)
 
 void conn_channel_move(struct conn *c)
 {
-    if (c->drain_list) {
-        /* What came in one read with the last step of the login. */
-        c->drain_list = false;
-        maxpacket_enter(c->guard);
-        (void)ssh_execute_message_callbacks(c->ssh);
-        maxpacket_leave();
-    }
     if (c->guard != NULL && maxpacket_overrun(c->guard))
         conn_end(c, "too much before a channel", true);
     LIST_EACH_SAFE(it, next, &c->channels)

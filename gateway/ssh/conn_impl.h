@@ -107,7 +107,6 @@ struct conn {
     unsigned missed;                    /* keepalives in a row that nothing came back for */
     bool keepalive_out;                 /* libssh waits for an answer to one */
     bool keepalive_due;                 /* for the pump to send */
-    bool drain_list;                    /* messages from before the login ended wait in libssh */
     unsigned opens;                     /* channels asked for */
     uint64_t backlog_raw, backlog_sock; /* counters when nothing was unsent */
     struct lobby_seat seat;             /* until the login is over */

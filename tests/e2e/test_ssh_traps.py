@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pathlib
+import signal
 import socket
 import struct
 import subprocess
@@ -17,8 +18,8 @@ import pytest
 from paramiko.common import MSG_DISCONNECT, MSG_IGNORE, MSG_SERVICE_REQUEST, MSG_USERAUTH_REQUEST
 
 from clients import NO_KNOWN_HOSTS
-from gateway import PASSWORD, PATIENCE, SANITIZED, run, wait_for
-from raw import connected, key_of, message, read_all, session, write_all
+from gateway import BUILD, PASSWORD, PATIENCE, SANITIZED, run, wait_for
+from raw import Login, connected, key_of, message, read_all, session, write_all
 
 SOON = 5 if SANITIZED else 2  # seconds: what is not delayed takes far less
 MEMORY = {"memory": {"type": "memory"}}
@@ -58,6 +59,20 @@ def send_until_blocked(transport, m, count, seconds):
         last = sent
         thread.join(seconds)
     return thread.is_alive()
+
+
+@contextlib.contextmanager
+def frozen(gateway, transport):
+    """What is sent meanwhile, the gateway reads in one go."""
+    transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    gateway.signal(signal.SIGSTOP)
+    threads = list(pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir())
+    wait_for(lambda: all((t / "stat").read_text().rsplit(")", 1)[1].split()[0] == "T" for t in threads),
+             "the gateway to stand still")
+    try:
+        yield
+    finally:
+        gateway.signal(signal.SIGCONT)
 
 
 def packet(kind, *parts):
@@ -252,14 +267,39 @@ def test_certificate_is_no_key(gateway, tmp_path):
     gateway.wait_event("login_failed", reason="type of key not accepted")
 
 
-def test_answers_that_nobody_asked_for(gateway):
+def test_answers_that_nobody_asked_for(postern):
+    """libssh ends a login that begins with them. After any question it takes them, as often as they come."""
+    gateway = postern(MEMORY, auth={"methods": ["publickey", "password", "keyboard-interactive"]},
+                      limits={"loops": 1})
     with connected(gateway) as transport:
-        with pytest.raises(paramiko.BadAuthenticationType):
-            transport.auth_none("bob")
-        transport._send_message(message(61, 1, b"answer"))  # SSH_MSG_USERAUTH_INFO_RESPONSE
-        gateway.wait_event("disconnect")
-        assert not transport.is_authenticated()
+        login = Login(transport)
+        assert login.request("bob", b"none")[0] == Login.FAILURE
+        login.send(61, 1, PASSWORD)  # SSH_MSG_USERAUTH_INFO_RESPONSE
+        gateway.wait_event("disconnect", reason="Packet filter: rejected packet (type 61)")
+    with connected(gateway) as transport:
+        login = Login(transport)
+        assert login.ask("bob") == [("Password: ", False)]
+        assert login.answer("wrong")[0] == Login.FAILURE
+        assert login.answer(PASSWORD)[0] == Login.FAILURE
+        gateway.wait_event("login_failed", reason="answers that were not asked for")
+    assert gateway.events("login") == []
     serves_others(gateway)
+
+
+def test_requests_behind_the_one_that_succeeds(gateway):
+    """They are ignored (RFC 4252 section 5.3): a refusal after the success would belong to nothing."""
+    with connected(gateway) as transport:
+        login = Login(transport)
+        with frozen(gateway, transport):
+            login.send(50, b"bob", b"ssh-connection", b"password", False, PASSWORD)
+            login.send(50, b"bob", b"ssh-connection", b"password", False, b"another")
+        assert login.receive()[0] == Login.SUCCESS
+        channel = sftp_channel(transport)
+        channel.sendall(INIT)
+        assert receive_packet(channel)[0] == 2  # VERSION
+        assert login.got.empty()
+    gateway.wait_event("disconnect")
+    assert gateway.events("login_failed") == []
 
 
 # --- connections that say nothing, too much, or byte by byte --------------------------------------
@@ -375,6 +415,22 @@ def test_the_peer_is_told_why(over, deed, reason, postern, caplog):
         transport.join(PATIENCE)
         assert f"Disconnect (code 11): {reason}" in caplog.text
     gateway.wait_event("disconnect", reason=reason)
+
+
+@pytest.mark.parametrize("refused", [0, 1, 2, 3])
+def test_the_peer_is_told_why_behind_answers(refused, gateway, caplog):
+    """One poll sends what is unsent, another tells libssh that the socket takes the goodbye."""
+    caplog.set_level("INFO", logger="paramiko.transport")
+    with connected(gateway) as transport:
+        login = Login(transport)
+        with frozen(gateway, transport):
+            for _ in range(refused):
+                login.send(50, b"bob", b"ssh-connection", b"none")
+            login.send(5, b"ssh-nonsense")
+        transport.join(PATIENCE)
+        assert "Disconnect (code 11): unknown service" in caplog.text
+        assert [login.got.get_nowait()[0] for _ in range(refused)] == [Login.FAILURE] * refused
+    gateway.wait_event("disconnect", reason="unknown service")
 
 
 def test_dead_peer_is_noticed(postern):
@@ -573,36 +629,56 @@ def test_rekey_in_both_directions(postern, tmp_path, limit):
     assert done.stderr.count("SSH2_MSG_NEWKEYS received") >= 10
 
 
+def exchange(transport, data, more, block, **channel):
+    """Reads /a, which holds data, and writes more to /b, everything pipelined, in blocks."""
+    count = len(data) // block
+    channel = sftp_channel(transport, **channel)
+    channel.sendall(INIT + packet(3, 1, b"/a", 1, 0) + packet(3, 2, b"/b", 0x1a, 0))
+    receive_packet(channel)
+    source, sink = receive_packet(channel)[9:], receive_packet(channel)[9:]
+
+    def ask():
+        for n in range(count):
+            channel.sendall(packet(5, n, source, ("q", n * block), block) +
+                            packet(6, count + n, sink, ("q", n * block), more[n * block:(n + 1) * block]))
+
+    writer = threading.Thread(target=ask, daemon=True)
+    writer.start()
+    for _ in range(2 * count):
+        answer = receive_packet(channel)
+        (n,) = struct.unpack(">I", answer[1:5])
+        if n < count:
+            assert answer[9:] == data[n * block:(n + 1) * block]
+        else:
+            assert answer[5:9] == bytes(4)
+    writer.join(PATIENCE)
+    channel.sendall(packet(4, 1, sink))
+    receive_packet(channel)
+
+
 def test_rekey_while_both_directions_run(postern):
-    """A write during a key exchange handles packets inside: what it sends has to stay where it is."""
     gateway = postern(MEMORY, ssh={"rekey_bytes": 1 << 20})
     block, count = 32000, 600
     data, more = os.urandom(block * count), os.urandom(block * count)
     with session(gateway) as sftp:
         write_all(sftp, "/a", data)
     with logged_in(gateway) as transport:
-        channel = sftp_channel(transport)
-        channel.sendall(INIT + packet(3, 1, b"/a", 1, 0) + packet(3, 2, b"/b", 0x1a, 0))
-        receive_packet(channel)
-        source, sink = receive_packet(channel)[9:], receive_packet(channel)[9:]
+        exchange(transport, data, more, block)
+    with session(gateway) as sftp:
+        assert read_all(sftp, "/b") == more
 
-        def ask():
-            for n in range(count):
-                channel.sendall(packet(5, n, source, ("q", n * block), block) +
-                                packet(6, count + n, sink, ("q", n * block), more[n * block:(n + 1) * block]))
 
-        writer = threading.Thread(target=ask, daemon=True)
-        writer.start()
-        for _ in range(2 * count):
-            answer = receive_packet(channel)
-            (n,) = struct.unpack(">I", answer[1:5])
-            if n < count:
-                assert answer[9:] == data[n * block:(n + 1) * block]
-            else:
-                assert answer[5:9] == bytes(4)
-        writer.join(PATIENCE)
-        channel.sendall(packet(4, 1, sink))
-        receive_packet(channel)
+@pytest.mark.skipif(SANITIZED, reason="the runtime of a sanitizer has to be loaded first")
+def test_writes_that_handle_packets_inside(postern):
+    """libssh's do so during a key exchange, and at window 0, where none is to be made."""
+    gateway = postern(MEMORY, start=False)
+    gateway.start({"LD_PRELOAD": str(BUILD / "tests/eager_write.so")})
+    block, count = 32000, 100
+    data, more = os.urandom(block * count), os.urandom(block * count)
+    with session(gateway) as sftp:
+        write_all(sftp, "/a", data)
+    with logged_in(gateway) as transport:
+        exchange(transport, data, more, block, window_size=100000)
     with session(gateway) as sftp:
         assert read_all(sftp, "/b") == more
 
