@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static _Thread_local unsigned fail_countdown;
 
@@ -70,6 +71,17 @@ char *mem_printf(const char *fmt, ...)
 void *mem_try_alloc(size_t size)
 {
     return must_fail() ? NULL : malloc(size == 0 ? 1 : size);
+}
+
+void *mem_try_large(size_t size)
+{
+    if (size < MEM_HUGE_PAGE)
+        return mem_try_alloc(size);
+    void *p = NULL;
+    if (must_fail() || posix_memalign(&p, MEM_HUGE_PAGE, size) != 0)
+        return NULL;
+    (void)madvise(p, size, MADV_HUGEPAGE); /* where there are none it is memory like any other */
+    return p;
 }
 
 void *mem_try_realloc(void *p, size_t size)

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+#define MEM_HUGE_PAGE ((size_t)2 * 1024 * 1024)
+
 void *mem_alloc(size_t size);               /* not zeroed */
 void *mem_zalloc(size_t size);              /* zeroed */
 void *mem_array(size_t n, size_t size);     /* zeroed */
@@ -16,6 +18,9 @@ char *mem_strndup(const char *s, size_t n); /* NUL-terminated copy of n bytes */
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 void *mem_try_alloc(size_t size);
+/* For bytes on their way: from MEM_HUGE_PAGE on in pages of that size, where the system has them.
+ */
+void *mem_try_large(size_t size);
 void *mem_try_realloc(void *p, size_t size);
 
 void mem_free(void *p); /* NULL is fine */

@@ -88,7 +88,7 @@ uint8_t *buffers_get(struct buffers *b, size_t n)
     uv_mutex_unlock(&b->lock);
     if (u != NULL)
         return (uint8_t *)u;
-    uint8_t *fresh = mem_try_alloc(n);
+    uint8_t *fresh = mem_try_large(n);
     if (fresh == NULL)
         came_back(b, NULL, n);
     return fresh;

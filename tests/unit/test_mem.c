@@ -75,6 +75,23 @@ static void test_fail_after(void **state)
     mem_free(one);
 }
 
+/* A large one begins where a large page does, whether or not the system has such pages. */
+static void test_large(void **state)
+{
+    static const size_t sizes[] = {0, 1, MEM_HUGE_PAGE - 1, MEM_HUGE_PAGE, 2 * MEM_HUGE_PAGE + 1};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        mem_fail_after(1);
+        assert_null(mem_try_large(sizes[i]));
+        unsigned char *p = mem_try_large(sizes[i]);
+        assert_non_null(p);
+        memset(p, 1, sizes[i]);
+        if (sizes[i] >= MEM_HUGE_PAGE)
+            assert_int_equal((uintptr_t)p % MEM_HUGE_PAGE, 0);
+        mem_free(p);
+    }
+}
+
 /* A product that overflows is out of memory, not a short buffer. */
 static void test_overflow_aborts(void **state)
 {
@@ -95,9 +112,8 @@ static void test_overflow_aborts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alloc),
-        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_fail_after),
+        cmocka_unit_test(test_alloc),           cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_fail_after),      cmocka_unit_test(test_large),
         cmocka_unit_test(test_overflow_aborts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
