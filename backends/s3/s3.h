@@ -76,6 +76,7 @@ struct s3_view {
     char *prefix;           /* the store's and the view's, "" or ending in '/' */
     struct budget *budget;  /* the session's share */
     unsigned listings;      /* folders being read, not at their end */
+    size_t listing_bytes;   /* of the budget, what those of them hold that are open */
     bool read_only;
     const struct log_ctx *log;
 };

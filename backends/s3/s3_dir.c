@@ -13,6 +13,9 @@
 
 /* Of the budget, for a listing that is not at its end: two pages with names of a usual length. */
 #define LISTING_BYTES BUDGET_SMALL
+/* A client keeps what it does not read on for as long as it likes. So much of all the budget one
+ * session's open listings may hold: sixteen such sessions leave half of the small class. */
+#define SESSION_PART 128u
 
 struct s3_dir {
     struct remote_dir head;
@@ -28,6 +31,7 @@ struct s3_dir {
     char *token;
     struct s3_list_trail trail;
     bool counted;    /* in view->listings */
+    bool holds;      /* open: what is reserved is in view->listing_bytes */
     size_t reserved; /* of the budget */
     int64_t now_s;   /* the time of folders, of which a listing knows none */
     size_t hidden;
@@ -48,6 +52,9 @@ static void give_back(struct s3_dir *d)
     d->next_full = false;
     if (d->reserved > 0)
         budget_give(d->view->budget, d->reserved);
+    if (d->holds)
+        d->view->listing_bytes -= d->reserved;
+    d->holds = false;
     d->reserved = 0;
     d->view->listings -= d->counted;
     d->counted = false;
@@ -106,6 +113,18 @@ static void prime_cache(const struct s3_dir *d, const struct s3_page *p)
     }
 }
 
+/* All of it is here, and takes no more. */
+static void settle_budget(struct s3_dir *d)
+{
+    size_t bytes = sizeof *d + s3_page_bytes(&d->ready) + s3_page_bytes(&d->next);
+    if (bytes >= d->reserved)
+        return;
+    budget_shrink(d->view->budget, d->reserved, bytes);
+    if (d->holds)
+        d->view->listing_bytes -= d->reserved - bytes;
+    d->reserved = bytes;
+}
+
 static void on_page(void *arg, const struct s3_list_res *res)
 {
     struct s3_dir *d = arg;
@@ -119,6 +138,8 @@ static void on_page(void *arg, const struct s3_list_res *res)
         d->token = res->truncated ? mem_strdup(res->token) : NULL;
     }
     d->next_full = true;
+    if (!d->more)
+        settle_budget(d);
     page_arrived(d);
 }
 
@@ -203,12 +224,28 @@ void s3_dir_close(struct fs_dir *base)
 
 /* ---- opening ---- */
 
+static const char half_read_text[] = "too many folders are open that were not read to the end";
+
+static void opened(struct remote_dir_task *r)
+{
+    struct s3_dir *d = of(r->dir);
+    struct s3_view *v = d->view;
+    if (v->listing_bytes > 0 &&
+        v->listing_bytes + d->reserved > budget_total(v->budget) / SESSION_PART) {
+        remote_dir_fail(r, GW_BUSY, half_read_text);
+        return;
+    }
+    d->holds = true;
+    v->listing_bytes += d->reserved;
+    remote_dir_opened(r);
+}
+
 static void open_looked(void *arg, const struct s3_look_res *res)
 {
     struct remote_dir_task *r = arg;
     r->task.step = NULL;
     if (res->err == GW_OK && res->kind == FS_KIND_DIR) /* made in this moment */
-        remote_dir_opened(r);
+        opened(r);
     else if (res->err == GW_OK)
         remote_dir_fail(r, res->kind == FS_KIND_REG ? GW_NOT_DIR : GW_NOT_FOUND, NULL);
     else
@@ -223,7 +260,7 @@ static void open_on(struct remote_dir_task *r)
     if (d->head.err != GW_OK) {
         remote_dir_end(r);
     } else if (d->next.any || strcmp(d->key, d->prefix) == 0) {
-        remote_dir_opened(r);
+        opened(r);
     } else if (d->more) {
         d->head.waiting = r;
         turn_page(d);
@@ -261,8 +298,7 @@ struct op *s3_dir_open(struct s3_view *v, const char *path, fs_done_fn *done, vo
     /* Who keeps others half-read is not made to wait for them. */
     bool taken = budget_take(v->budget, LISTING_BYTES);
     if (!taken && v->listings > 0)
-        return fs_fail(v->fs.loop, GW_BUSY,
-                       "too many folders are open that were not read to the end", done, arg);
+        return fs_fail(v->fs.loop, GW_BUSY, half_read_text, done, arg);
     struct s3_dir *d = mem_zalloc(sizeof *d);
     d->head = (struct remote_dir){
         .base.fs = &v->fs, .backend = &v->store->base, .log = v->log, .free = dir_free};

@@ -27,6 +27,11 @@ void s3_page_free(struct s3_page *p)
     p->n = p->cap = 0;
 }
 
+size_t s3_page_bytes(const struct s3_page *p)
+{
+    return p->names.cap + p->last.cap + p->cap * sizeof *p->v;
+}
+
 const char *s3_page_name(const struct s3_page *p, const struct s3_page_entry *e)
 {
     return (const char *)p->names.data + e->name;

@@ -41,4 +41,5 @@ bool s3_page_add(struct s3_page *p, const struct s3_xml_item *item, size_t prefi
  * `next` when more pages follow. */
 void s3_page_settle(struct s3_page *p, bool more, struct s3_page *next);
 const char *s3_page_name(const struct s3_page *p, const struct s3_page_entry *e);
+size_t s3_page_bytes(const struct s3_page *p); /* of memory */
 #endif

@@ -208,6 +208,17 @@ void budget_give(struct budget *b, size_t n)
         mem_free(b);
 }
 
+void budget_shrink(struct budget *b, size_t n, size_t left)
+{
+    assert(n <= BUDGET_SMALL && left > 0 && left <= n);
+    struct budget *all = b->whole;
+    uv_mutex_lock(&all->lock);
+    count_back(b, n);
+    count_out(b, left);
+    grant_waiting(all);
+    uv_mutex_unlock(&all->lock);
+}
+
 static void cancel(struct op *op)
 {
     struct waiter *w = (struct waiter *)op;

@@ -41,6 +41,9 @@ void budget_free(struct budget **bp);
 bool budget_take(struct budget *b, size_t n);
 /* What one call took, one call gives back: n tells the class. */
 void budget_give(struct budget *b, size_t n);
+/* Of n that one call took, less is needed now: `left` is what there is to give from here on. Both
+ * are of the small class. */
+void budget_shrink(struct budget *b, size_t n, size_t left);
 /* done(arg) once n bytes are taken on the caller's behalf. A cancel gives back what a race had
  * taken. n above the class's share is granted when nothing else of the class is out, so that one
  * transfer always moves. */

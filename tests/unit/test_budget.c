@@ -194,12 +194,36 @@ static void test_shares(void **state)
     loop_free(&l);
 }
 
+/* What is not needed any more goes to who waits, and the rest is given back later. */
+static void test_shrink(void **state)
+{
+    (void)state;
+    struct loop *l;
+    assert_int_equal(loop_new(&l), GW_OK);
+    struct budget *b = budget_new(1 * MIB), *share = budget_share(b); /* 256 KiB for the small */
+    struct waiting w = {0};
+    assert_true(budget_take(share, BUDGET_SMALL));
+    w.op = budget_wait(l, b, BUDGET_SMALL / 2, fired, &w);
+    loop_poll(l);
+    assert_int_equal(w.fired, 0);
+    budget_shrink(share, BUDGET_SMALL, 100);
+    while (w.fired == 0)
+        loop_turn(l);
+    assert_int_equal(budget_used(b), 100 + BUDGET_SMALL / 2);
+    budget_give(share, 100);
+    budget_give(b, BUDGET_SMALL / 2);
+    budget_free(&share);
+    assert_int_equal(budget_used(b), 0);
+    budget_free(&b);
+    loop_free(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classes),         cmocka_unit_test(test_order_and_cancel),
-        cmocka_unit_test(test_larger_than_all), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_classes),          cmocka_unit_test(test_shrink),
+        cmocka_unit_test(test_order_and_cancel), cmocka_unit_test(test_larger_than_all),
+        cmocka_unit_test(test_threads),          cmocka_unit_test(test_shares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

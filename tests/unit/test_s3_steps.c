@@ -260,7 +260,10 @@ static void test_half_read(void **state)
     } while (s.err == GW_OK && n < MOST);
     assert_int_equal(s.err, GW_BUSY);
     assert_non_null(strstr(s.text, "not read to the end"));
-    assert_true(n > 1 && budget_used(e->budget) <= budget_total(e->budget) / 4);
+    /* A folder of a few names holds little, and all of them leave room for sixteen such sessions.
+     */
+    assert_true(n > 10);
+    assert_in_range(budget_used(e->budget), 1, budget_total(e->budget) / 128);
     size_t used = budget_used(e->budget);
     do {
         s = (struct sync){0};
