@@ -30,7 +30,7 @@ static void test_statuses(void **state)
         {"open", webkit_get, 502, 0, GW_UPSTREAM, 2},
         {"open", webkit_get, 503, 0, GW_UPSTREAM, 2},
         {"create", webkit_put, 401, 0, GW_DENIED, 1},
-        {"create", webkit_put, 404, 0, GW_NOT_FOUND, 1},
+        {"create", webkit_put, 404, 0, GW_NO_PATH, 1},
         {"create", webkit_put, 413, 0, GW_TOO_LARGE, 1},
         {"create", webkit_put, 423, 0, GW_LOCKED, 1},
         {"create", webkit_put, 500, 0, GW_UPSTREAM, 2}, /* of a reserved name: may be repeated */
@@ -48,6 +48,7 @@ static void test_statuses(void **state)
         {"remove", webkit_remove, 423, 0, GW_LOCKED, 1},
         {"remove", webkit_remove, 502, 0, GW_UPSTREAM, 2},
         {"mkdir", webkit_mkdir, 403, 0, GW_DENIED, 1},
+        {"mkdir", webkit_mkdir, 404, 0, GW_NO_PATH, 1},
         {"mkdir", webkit_mkdir, 409, 0, GW_EXISTS, 1},
         {"mkdir", webkit_mkdir, 500, 0, GW_UPSTREAM, 1},
         {"mkdir", webkit_mkdir, 507, 0, GW_NO_SPACE, 1},
