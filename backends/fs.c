@@ -5,6 +5,25 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/utf8.h"
 
+void fs_attr_lay(struct fs_attr *to, const struct fs_attr *from)
+{
+    to->set |= from->set & (FS_ATTR_OWNER | FS_ATTR_MODE | FS_ATTR_ATIME | FS_ATTR_MTIME);
+    if (from->set & FS_ATTR_OWNER) {
+        to->uid = from->uid;
+        to->gid = from->gid;
+    }
+    if (from->set & FS_ATTR_MODE)
+        to->mode = from->mode;
+    if (from->set & FS_ATTR_ATIME) {
+        to->atime_s = from->atime_s;
+        to->atime_ns = from->atime_ns;
+    }
+    if (from->set & FS_ATTR_MTIME) {
+        to->mtime_s = from->mtime_s;
+        to->mtime_ns = from->mtime_ns;
+    }
+}
+
 bool fs_name_ok(const char *name, size_t n)
 {
     if (n == 0 || (n == 1 && name[0] == '.') || (n == 2 && name[0] == '.' && name[1] == '.'))

@@ -87,6 +87,9 @@ struct fs_attr {
     uint32_t atime_ns, mtime_ns, ctime_ns, btime_ns;
 };
 
+/* What `from` has of owner, mode and times, onto `to`. */
+void fs_attr_lay(struct fs_attr *to, const struct fs_attr *from);
+
 struct fs_entry {
     const char *name; /* one path component, NUL-terminated */
     struct fs_attr attr;

@@ -132,6 +132,43 @@ static const char *unfit(const struct remote_file *f, const struct fs_attr *attr
     return NULL;
 }
 
+/* FSETSTAT of one that is read, while the store does it. */
+struct set {
+    struct op op;
+    struct op *step;
+    struct remote_file *file;
+    fs_done_fn *done;
+    void *arg;
+};
+
+static void set_cancel(struct op *op)
+{
+    struct set *s = (struct set *)op;
+    op_cancel(&s->step);
+    mem_free(s);
+}
+
+static const struct op_type set_type = {"remote_file_set", set_cancel};
+
+static void set_done(void *arg, const struct fs_res *res)
+{
+    struct set *s = arg;
+    s->step = NULL;
+    if (res->err == GW_OK && res->attr != NULL)
+        fs_attr_lay(&s->file->attr, res->attr);
+    s->done(s->arg, &(struct fs_res){.err = res->err, .text = res->text});
+    mem_free(s);
+}
+
+static struct op *set_start(struct remote_file *f, const struct fs_attr *attr, fs_done_fn *done,
+                            void *arg)
+{
+    struct set *s = mem_zalloc(sizeof *s);
+    *s = (struct set){.op.type = &set_type, .file = f, .done = done, .arg = arg};
+    s->step = f->type->set(f, attr, set_done, s);
+    return &s->op;
+}
+
 struct op *remote_file_fsetstat(struct fs_file *base, const struct fs_attr *attr, fs_done_fn *done,
                                 void *arg)
 {
@@ -144,7 +181,7 @@ struct op *remote_file_fsetstat(struct fs_file *base, const struct fs_attr *attr
     if (text != NULL)
         return fs_fail(base->fs->loop, GW_UNSUPPORTED, text, done, arg);
     if (reads(f))
-        return f->type->set(f, &others, done, arg);
+        return set_start(f, &others, done, arg);
     remote_file_want(f, attr);
     return fs_ok(base->fs->loop, NULL, done, arg);
 }

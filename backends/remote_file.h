@@ -16,7 +16,8 @@ struct remote_file;
 
 /* `set` is of one that is read, the others of one that is written. */
 struct remote_file_type {
-    /* Times and modes by its name. */
+    /* Times and modes by its name. GW_OK gives res->attr: those that the store keeps (NULL =
+     * none), which is what FSTAT says from then on. */
     struct op *(*set)(struct remote_file *f, const struct fs_attr *attr, fs_done_fn *done,
                       void *arg);
     /* fs_close(). Takes f. */

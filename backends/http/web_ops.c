@@ -193,6 +193,12 @@ static void set_done(void *arg, const struct fs_res *res)
     o->task.step = NULL;
     bool ignored =
         res->err == GW_UNSUPPORTED && o->view->access->store->conf->setstat == WEB_SETSTAT_IGNORE;
+    if (res->err == GW_OK) {
+        o->attr.set &= FS_ATTR_MTIME | FS_ATTR_MODE;
+        o->attr.mode &= 0777u;
+        fs_task_end(&o->task, &(struct fs_res){.attr = &o->attr});
+        return;
+    }
     fs_task_fail(&o->task, ignored ? GW_OK : res->err, ignored ? NULL : res->text);
 }
 

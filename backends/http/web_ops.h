@@ -25,7 +25,8 @@ struct op *web_ops_look(struct web_view *v, const char *path, fs_done_fn *done, 
 /* A path that holds a reserved name: nothing has it, nothing may get it. NULL = it holds none. */
 struct op *web_ops_refuse_reserved(struct fs *fs, const char *path, enum gw_err err,
                                    fs_done_fn *done, void *arg);
-/* attr->set through dialect->set(), as `setstat` says where the server keeps no such thing. */
+/* attr->set through dialect->set(), as `setstat` says where the server keeps no such thing. GW_OK
+ * gives res->attr: what it keeps; NULL = nothing of it. */
 struct op *web_ops_set(struct web_view *v, const char *path, const struct fs_attr *attr,
                        fs_done_fn *done, void *arg);
 

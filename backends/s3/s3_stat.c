@@ -66,12 +66,21 @@ struct op *s3_stat_start(struct s3_view *v, const char *path, fs_done_fn *done, 
     return &s->task.op;
 }
 
+static void set_kept(struct stat_task *s)
+{
+    s->attr.set = FS_ATTR_MTIME;
+    fs_task_end(&s->task, &(struct fs_res){.attr = &s->attr});
+}
+
 static void set_copied(void *arg, const struct fs_res *res)
 {
     struct stat_task *s = arg;
     s->task.step = NULL;
     attr_cache_forget(s3_store_of(&s->task)->cache, s->key);
-    fs_task_end(&s->task, res);
+    if (res->err != GW_OK)
+        fs_task_fail(&s->task, res->err, res->text);
+    else
+        set_kept(s);
 }
 
 static bool same_mtime(const struct fs_attr *a, const struct fs_attr *b)

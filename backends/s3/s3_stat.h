@@ -13,7 +13,8 @@ struct op *s3_stat_start(struct s3_view *v, const char *path, fs_done_fn *done, 
  */
 struct op *s3_stat_set(struct s3_view *v, const char *path, const struct fs_attr *attr,
                        fs_done_fn *done, void *arg);
-/* The same of what is open for reading: by its key. */
+/* The same of what is open for reading: by its key. GW_OK gives res->attr: what is kept; NULL =
+ * nothing of it. */
 struct op *s3_stat_set_key(struct s3_view *v, const char *key, const struct fs_attr *attr,
                            fs_done_fn *done, void *arg);
 

@@ -211,25 +211,6 @@ struct op *spool_file_fstat(struct fs_file *f, fs_done_fn *done, void *arg)
     return &c->op;
 }
 
-static void remember(struct fs_attr *to, const struct fs_attr *from)
-{
-    to->set |= from->set & (FS_ATTR_OWNER | FS_ATTR_MODE | FS_ATTR_ATIME | FS_ATTR_MTIME);
-    if (from->set & FS_ATTR_OWNER) {
-        to->uid = from->uid;
-        to->gid = from->gid;
-    }
-    if (from->set & FS_ATTR_MODE)
-        to->mode = from->mode;
-    if (from->set & FS_ATTR_ATIME) {
-        to->atime_s = from->atime_s;
-        to->atime_ns = from->atime_ns;
-    }
-    if (from->set & FS_ATTR_MTIME) {
-        to->mtime_s = from->mtime_s;
-        to->mtime_ns = from->mtime_ns;
-    }
-}
-
 struct op *spool_file_fsetstat(struct fs_file *file, const struct fs_attr *attr, fs_done_fn *done,
                                void *arg)
 {
@@ -238,7 +219,7 @@ struct op *spool_file_fsetstat(struct fs_file *file, const struct fs_attr *attr,
     if (resizes && f->failed == GW_OK)
         (void)spool_file_resize(f, attr->size);
     if (f->failed == GW_OK)
-        remember(&f->asked, attr);
+        fs_attr_lay(&f->asked, attr);
     if (!resizes || f->failed != GW_OK)
         return fs_fail(file->fs->loop, f->failed, f->failed != GW_OK ? f->text : NULL, done, arg);
     const struct fs_attr size = {.set = FS_ATTR_SIZE, .size = attr->size};

@@ -87,6 +87,9 @@ def test_modification_time(store, postern, tmp_path):
     with session(gateway) as sftp:
         sftp.utime("/kept", (1_400_000_000, 1_400_000_000))
         assert sftp.stat("/kept").st_mtime == (got if store.kind in ("apache", "nginx", "rclone") else 1_400_000_000)
+        with sftp.open("/kept") as file:  # what FSTAT says from then on is what the store has kept
+            file.utime((1_300_000_000, 1_300_000_000))
+            assert file.stat().st_mtime == sftp.stat("/kept").st_mtime
         assert read_all(sftp, "/kept") == b"x" * 100000
         sftp.chmod("/kept", 0o640)  # stored on a disk, accepted by a bucket
 

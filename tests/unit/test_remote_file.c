@@ -21,6 +21,8 @@ struct fixture {
     struct budget *budget;
     struct fs fs;
     struct fs_attr asked; /* of the store, by set() */
+    enum gw_err refused;  /* by it */
+    uint32_t keeps;       /* of what it is asked */
     unsigned sets, commits, drops;
     struct fs_file *reader, *writer;
 };
@@ -35,7 +37,11 @@ static struct op *set(struct remote_file *f, const struct fs_attr *attr, fs_done
 {
     of(f)->sets++;
     of(f)->asked = *attr;
-    return fs_ok(f->base.fs->loop, NULL, done, arg);
+    if (of(f)->refused != GW_OK)
+        return fs_fail(f->base.fs->loop, of(f)->refused, NULL, done, arg);
+    struct fs_attr kept = *attr;
+    kept.set &= of(f)->keeps;
+    return fs_ok(f->base.fs->loop, &kept, done, arg);
 }
 
 static struct op *commit(struct remote_file *f, fs_done_fn *done, void *arg)
@@ -258,6 +264,41 @@ static void test_attributes_of_a_reader(void **state)
     assert_int_equal(x->sets, 1);
 }
 
+/* What was set is what FSTAT says from then on: of what the store keeps, and once it has it. */
+static void test_set_on_a_reader(void **state)
+{
+    struct fixture *x = *state;
+    static const struct fs_attr old = {
+        .set = FS_ATTR_MTIME | FS_ATTR_MODE, .mtime_s = 1, .mode = 0644};
+    static const struct {
+        uint32_t keeps, set;
+        enum gw_err err;
+        int64_t mtime_s;
+        uint32_t mode;
+    } rows[] = {
+        {FS_ATTR_MTIME, FS_ATTR_MTIME, GW_DENIED, 1, 0644},
+        {0, FS_ATTR_MTIME, GW_OK, 1, 0644},
+        {FS_ATTR_MODE, FS_ATTR_MTIME | FS_ATTR_MODE, GW_OK, 1, 0600},
+        {FS_ATTR_MTIME, FS_ATTR_MTIME | FS_ATTR_MODE, GW_OK, 7, 0644},
+        {FS_ATTR_MTIME | FS_ATTR_MODE, FS_ATTR_ATIME, GW_OK, 1, 0644},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct remote_file *r = (struct remote_file *)x->reader;
+        const struct fs_attr a = {
+            .set = rows[i].set, .mtime_s = 7, .mtime_ns = 8, .atime_s = 9, .mode = 0600};
+        struct sync s = {0};
+        r->attr = old;
+        x->keeps = rows[i].keeps;
+        x->refused = rows[i].err;
+        assert_int_equal(fsetstat(x, x->reader, &a, &s), rows[i].err);
+        s = (struct sync){0};
+        assert_int_equal(wait_for(x, &s, fs_fstat(x->reader, sync_done, &s)), GW_OK);
+        assert_int_equal(s.attr.mtime_s, rows[i].mtime_s);
+        assert_int_equal(s.attr.mtime_ns, rows[i].mtime_s == 7 ? 8 : 0);
+        assert_int_equal(s.attr.mode, rows[i].mode);
+    }
+}
+
 static void test_attributes_of_a_writer(void **state)
 {
     struct fixture *x = *state;
@@ -341,6 +382,7 @@ int main(void)
         ROW(test_open_flags),
         ROW(test_open_onto),
         ROW(test_attributes_of_a_reader),
+        ROW(test_set_on_a_reader),
         ROW(test_attributes_of_a_writer),
         ROW(test_copy),
         ROW(test_copy_after_a_write),
