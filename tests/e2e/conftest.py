@@ -205,7 +205,7 @@ def webdav_over_tls():
         lab_down("webdav.sh", server.log.parent.parent)
 
 
-apache, nginx, rclone = (webdav_fixture(kind) for kind in ("apache", "nginx", "rclone"))
+apache, nginx, rclone, chezdav = (webdav_fixture(kind) for kind in ("apache", "nginx", "rclone", "chezdav"))
 
 
 class Httpfs(WebDAV):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from clients import Sftp
+from clients import ClientError, Sftp
 from gateway import SANITIZED
 from raw import close, read_all, session, status_of, write_all
 
@@ -240,6 +240,23 @@ def test_disk_attributes_and_links(postern, tmp_path):
         assert sftp.readlink("/soft") == "file"
         assert stat.S_ISLNK(sftp.lstat("/soft").st_mode) and stat.S_ISREG(sftp.stat("/soft").st_mode)
         assert read_all(sftp, "/soft") == b"content"
+
+
+@pytest.mark.parametrize("store_kind", ["chezdav", "httpfs", "apache"])
+def test_space(store, postern, tmp_path):
+    """What the server has, as `df` shows it: the quota properties of RFC 4331, `statvfs` of httpfs."""
+    gateway = postern({"store": store.backend})
+    client = Sftp(gateway, "alice", None, gateway.keys.user, tmp_path)
+    (tmp_path / "in").write_bytes(os.urandom(1 << 20))
+    client.batch(f"put {tmp_path / 'in'} /file")
+    if store.kind == "apache":  # which says nothing of it
+        with pytest.raises(ClientError):
+            client.batch("df /")
+        return
+    disk = os.statvfs(tmp_path)
+    size, used, available, _, percent = client.batch("df /").splitlines()[-1].split()
+    assert abs(int(available) - disk.f_bavail * disk.f_frsize // 1024) < 1 << 20, "not within 1 GiB of what is free"
+    assert int(size) >= int(used) + int(available) and int(used) >= 1024 and percent.endswith("%")
 
 
 def test_disk_resume(postern, tmp_path):

@@ -1,7 +1,8 @@
 #!/bin/bash
-# A WebDAV server on loopback: Apache's mod_dav, nginx with dav-ext, or rclone.
+# A WebDAV server on loopback: Apache's mod_dav, nginx with dav-ext, rclone, or chezdav (phodav), which tells its space
+# and lets in everybody.
 #
-#   tests/lab/webdav.sh up DIR apache|nginx|rclone   prints ENDPOINT= (the folder) and ROOT= (it on disk)
+#   tests/lab/webdav.sh up DIR apache|nginx|rclone|chezdav   prints ENDPOINT= (the folder) and ROOT= (it on disk)
 #   tests/lab/webdav.sh down DIR
 #
 # nginx listens on the socket DIR/run/dav.sock as well, SOCKET=.
@@ -116,6 +117,8 @@ up_once() {
     rclone) RCLONE_CONFIG=$DIR/rclone.conf setsid rclone serve webdav --addr "127.0.0.1:$port" --user dav --pass secret \
             --dir-cache-time 1s "$DIR/data" </dev/null >"$DIR/log/up.log" 2>&1 &
         echo $! > "$DIR/run/rclone.pid" ;;
+    chezdav) setsid chezdav --local --no-mdns -p "$port" -P "$DIR/data" </dev/null >"$DIR/log/up.log" 2>&1 &
+        echo $! > "$DIR/run/chezdav.pid" ;;
     esac
     until_ok 10 answers "$port" || return 1
     printf 'ENDPOINT=http://127.0.0.1:%s/dav\nROOT=%s\n' "$port" "$DIR/data/dav"
@@ -125,7 +128,7 @@ up_once() {
 
 case $ACTION in
 up)
-    case $KIND in apache | nginx | rclone) ;; *) die "apache, nginx or rclone, not '$KIND'" ;; esac
+    case $KIND in apache | nginx | rclone | chezdav) ;; *) die "apache, nginx, rclone or chezdav, not '$KIND'" ;; esac
     for try in 1 2 3; do  # a port that was free may be taken by now
         down
         up_once && exit 0
