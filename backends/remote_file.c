@@ -5,6 +5,9 @@
 #include "backends/remote_meta.h"
 #include "gateway/base/mem.h"
 
+static const char NOT_YET[] =
+    "a file of this store can be read when it is closed: to read it while it is written, the "
+    "gateway needs a state_dir, and none is configured";
 static const char WHOLE[] = "this store copies whole files into new ones only";
 
 static struct remote_file *of(struct fs_file *f)
@@ -80,7 +83,7 @@ struct op *remote_file_read(struct fs_file *base, uint64_t off, size_t len, fs_d
 {
     struct remote_file *f = of(base);
     if (!reads(f))
-        return fs_fail(base->fs->loop, GW_DENIED, "the file is open for writing only", done, arg);
+        return fs_fail(base->fs->loop, GW_UNSUPPORTED, NOT_YET, done, arg);
     return read_ahead_start(f->ahead, off, len, done, arg);
 }
 

@@ -70,6 +70,9 @@ static struct op *layer_open(struct fs *fs, const char *path, uint32_t flags,
 {
     struct spool_fs *l = of(fs);
     bool writes = (flags & (FS_WRITE | FS_APPEND)) != 0;
+    /* Many clients open so what they only write. It can be streamed until they read. */
+    if (l->spool == NULL && writes && starts_empty(flags))
+        flags &= ~(uint32_t)FS_READ;
     bool mixes = (flags & (FS_READ | FS_APPEND)) != 0;
     bool streams = l->spool == NULL || !(l->inner->caps & FS_CAP_NEEDS_LENGTH);
     if (!writes || (!mixes && starts_empty(flags) && streams))

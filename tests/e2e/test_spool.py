@@ -228,7 +228,7 @@ def test_no_room(store, postern, state):
     assert store.read("small") == b"!" + OLD[1:] and store.read("a") is None
 
 
-@BUCKET
+@pytest.mark.parametrize("store_kind", ["radosgw", "apache", "httpfs"])
 def test_disk_full(store, postern, state):
     """The disk itself has no room: a clear failure, and the old file stays."""
     if run(["unshare", "-rm", "true"]).returncode != 0:
@@ -241,24 +241,27 @@ def test_disk_full(store, postern, state):
     inside.chmod(0o755)
     gateway = postern({"store": store.backend}, start=False, state_dir=str(state))
     gateway.start(binary=inside)
-    with session(gateway) as sftp:
+    with session(gateway) as sftp, session(gateway) as other:
         write_all(sftp, "/large", b"x" * (3 << 20))
         write_all(sftp, "/small", OLD)
         assert "disk" in status_of(lambda: sftp.open("/large", "r+b"))
+        file = sftp.open("/small", "r+b")
 
         def grow():
-            with sftp.open("/small", "r+b") as file:
-                file.set_pipelined(True)
-                for at in range(0, 3 << 20, 32768):
-                    file.seek(at)
-                    file.write(b"x" * 32768)
-                file.set_pipelined(False)
-                file.stat()
-                close(file)
-        assert status_of(grow) != "OK"
-        with sftp.open("/small", "ab") as file:
-            file.write(b"!")
-    assert store.read("small") == OLD + b"!"
+            for at in range(0, 3 << 20, 32768):
+                file.seek(at)
+                file.write(b"x" * 32768)
+        assert "disk" in status_of(grow)  # at the WRITE that has no room
+        write_all(other, "/other", OLD)  # nobody else is harmed
+        assert read_all(other, "/large") == b"x" * (3 << 20)
+        assert "not stored" in status_of(lambda: close(file))
+        assert store.read("small") == OLD
+        with sftp.open("/small", "ab") as file:  # and the room is there again
+            file.write(b"x" * (900 << 10))
+            close(file)
+    assert store.read("small") == OLD + b"x" * (900 << 10) and store.read("other") == OLD
+    wait_for(lambda: spooled(gateway) == [], "the files of the spool to go")
+    assert store.uploads() == []
 
 
 @pytest.mark.parametrize("store_kind", ["radosgw", "swift", "apache", "httpfs"])
@@ -267,12 +270,43 @@ def test_without_a_spool(more, store, postern, state):
     gateway = postern({"store": store.backend}, **(dict(more, state_dir=str(state)) if more else {}))
     with session(gateway) as sftp:
         write_all(sftp, "/file", OLD)
-        for mode in ("r+b", "ab", "w+b"):
+        for mode in ("r+b", "ab", "w+ab"):
             assert "state_dir" in status_of(lambda mode=mode: sftp.open("/file", mode))
         assert "state_dir" in status_of(lambda: sftp.truncate("/file", 4))
         write_all(sftp, "/cut", OLD)
         sftp.truncate("/cut", 0)
     assert store.read("file") == OLD and store.read("cut") == b"" and not (state / "spool").exists()
+
+
+@pytest.mark.parametrize("store_kind", ["radosgw", "apache", "httpfs"])
+def test_read_and_write_without_a_spool(store, postern, big_file):
+    """Go's Create and others open so what they only write: a stream, until they read or write elsewhere."""
+    gateway = postern({"store": store.backend})
+    data = big_file.read_bytes()[:9 << 20]
+    with session(gateway) as sftp:
+        file = sftp.open("/made", "w+b")
+        file.set_pipelined(True)
+        for at in range(0, len(data), 32768):
+            file.write(data[at:at + 32768])
+        file.set_pipelined(False)
+        assert file.stat().st_size == len(data)
+        file.seek(0)
+        assert "state_dir" in status_of(lambda: file.read(10))
+        assert store.read("made") is None
+        close(file)  # it has lost nothing
+        assert store.read("made") == data
+
+        def change():
+            file = sftp.open("/made", "w+b")
+            for at in range(0, len(data), 32768):
+                file.write(data[at:at + 32768])
+            file.seek(10)
+            file.write(b"back")
+            close(file)
+        assert "begin to end" in status_of(change)
+        assert status_of(lambda: sftp.open("/made", "w+xb")) not in ("OK", "NO_SUCH_FILE")
+    assert store.read("made") == data
+    wait_for(lambda: store.uploads() == [], "what was sent to go")
 
 
 @BUCKET

@@ -14,6 +14,7 @@ struct fail_fs {
     unsigned seen[FAIL_FS_CALL_COUNT]; /* since its rule was set */
     unsigned calls[FAIL_FS_CALL_COUNT];
     unsigned open_files;
+    uint32_t last_flags;
     bool allow_now;
     struct list held; /* struct call */
 };
@@ -256,7 +257,7 @@ static struct op *fail_open(struct fs *fs, const char *path, uint32_t flags,
                             const struct fs_attr *attr, fs_done_fn *done, void *arg)
 {
     struct call *c = call_new(fs, FAIL_FS_OPEN, path, done, arg);
-    c->flags = flags;
+    c->flags = c->fs->last_flags = flags;
     set_attr(c, attr);
     return start(c);
 }
@@ -520,6 +521,11 @@ void fail_fs_allow_now(struct fs *fs, bool allow)
 unsigned fail_fs_calls(struct fs *fs, enum fail_fs_call call)
 {
     return ((struct fail_fs *)fs)->calls[call];
+}
+
+uint32_t fail_fs_last_flags(struct fs *fs)
+{
+    return ((struct fail_fs *)fs)->last_flags;
 }
 
 unsigned fail_fs_open_files(struct fs *fs)

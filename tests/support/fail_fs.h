@@ -61,6 +61,7 @@ void fail_fs_release(struct fs *fs); /* on the next turn, in order */
 /* false: read_now and write_now always say GW_BUSY, so that the other path is taken. */
 void fail_fs_allow_now(struct fs *fs, bool allow);
 unsigned fail_fs_calls(struct fs *fs, enum fail_fs_call call);
+uint32_t fail_fs_last_flags(struct fs *fs); /* of the last open */
 unsigned fail_fs_open_files(struct fs *fs); /* files and folders neither closed nor aborted */
 
 #endif

@@ -234,6 +234,10 @@ static void test_streams(void **state)
     assert_int_equal(sync_open(f->fs, "/g", FS_WRITE | FS_CREATE | FS_EXCL, &file), GW_OK);
     assert_ptr_equal(file->fs, f->inner);
     fs_abort(&file);
+    f->inner->caps |= FS_CAP_NEEDS_LENGTH; /* its server has said so by now */
+    assert_int_equal(sync_open(f->fs, "/f", FS_WRITE | FRESH, &file), GW_OK);
+    assert_ptr_equal(file->fs, f->fs);
+    fs_abort(&file);
     assert_int_equal(sync_mkdir(f->fs, "/dir"), GW_OK);
     assert_int_equal(sync_open(f->fs, "/dir", EDIT, &file), GW_IS_DIR);
     assert_int_equal(sync_open(f->fs, "/dir", EDIT | FRESH, &file), GW_IS_DIR);
@@ -478,7 +482,8 @@ static void test_cancel(void **state)
 static void test_without(void **state)
 {
     struct fixture *f = *state;
-    static const uint32_t rows[] = {EDIT, FS_WRITE | FS_APPEND, EDIT | FRESH, FS_READ | FS_APPEND};
+    static const uint32_t rows[] = {EDIT, FS_WRITE | FS_APPEND, EDIT | FS_CREATE,
+                                    EDIT | FRESH | FS_APPEND, FS_READ | FS_APPEND};
     begin(f, "old");
     for (size_t i = 0; i < COUNT(rows); i++)
         assert_int_equal(open_says(f, "/f", rows[i], "state_dir"), GW_UNSUPPORTED);
@@ -492,6 +497,13 @@ static void test_without(void **state)
     op_cancel(&s.op);
     fail_fs_clear(f->inner);
     struct fs_file *file;
+    static const uint32_t streams[] = {EDIT | FRESH, EDIT | FS_TRUNC};
+    for (size_t i = 0; i < COUNT(streams); i++) {
+        assert_int_equal(sync_open(f->fs, "/f", streams[i], &file), GW_OK);
+        assert_ptr_equal(file->fs, f->inner);
+        assert_int_equal(fail_fs_last_flags(f->inner) & FS_READ, 0);
+        fs_abort(&file);
+    }
     assert_int_equal(sync_open(f->fs, "/new", FS_WRITE | FS_CREATE, &file), GW_OK);
     assert_false(s.done);
     assert_int_equal(sync_close(&file), GW_OK);
