@@ -1,0 +1,116 @@
+"""A listing of 100,000 entries off a server that holds its end back: what arrives when, and what it costs."""
+import http.server
+import re
+import threading
+import urllib.parse
+
+import pytest
+from paramiko.sftp import CMD_CLOSE, CMD_NAME, CMD_OPENDIR, CMD_READDIR
+
+from gateway import PATIENCE, SANITIZED
+from raw import session
+
+ENTRIES, EARLY, WARM_UP, DOTS = 100_000, 1000, 5000, 2
+NAME = "a name that is long enough to show in a listing that is kept in memory, whole or parsed: %06d"
+
+
+def propfind(count):
+    response = ("<D:response><D:href>/dav/{}</D:href><D:propstat><D:prop><D:resourcetype>{}</D:resourcetype>"
+                "<D:getcontentlength>1</D:getcontentlength></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>"
+                "</D:response>")
+    yield '<?xml version="1.0"?><D:multistatus xmlns:D="DAV:">' + response.format("", "<D:collection/>")
+    for number in range(count):
+        yield response.format(urllib.parse.quote(NAME % number), "")
+    yield "</D:multistatus>"
+
+
+def readdir(count):
+    for number in range(count):
+        yield "[" if number == 0 else ","
+        yield '{"name":"%s","size":1,"mode":420}' % (NAME % number)
+    yield "]"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, pieces):
+        self.send_response(status)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        block = ""
+        for number, piece in enumerate(pieces):
+            block += piece
+            if len(block) > 65536 or number == self.server.hold:
+                self.chunk(block)
+                block = ""
+            if number == self.server.hold:
+                self.server.held.set()
+                self.server.seen.wait(PATIENCE * 4)
+        self.chunk(block)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def chunk(self, text):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text.encode()))
+
+    def do_PROPFIND(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.answer(207, propfind(self.server.entries if self.headers["Depth"] == "1" else 0))
+
+    def do_GET(self):
+        if "/readdir/" in self.path:
+            self.answer(200, readdir(self.server.entries))
+        else:
+            self.answer(200, ['{"name":"/","size":0,"mode":2147484141}'])
+
+
+@pytest.fixture
+def server():
+    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.daemon_threads = True
+    made.held, made.seen = threading.Event(), threading.Event()
+    threading.Thread(target=made.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()
+    yield made
+    made.seen.set()
+    made.shutdown()
+    made.server_close()
+
+
+def most_memory_kib(gateway):
+    with open(f"/proc/{gateway.process.pid}/status", encoding="ascii") as status:
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read()).group(1))
+
+
+def batches(sftp):
+    """How many entries each READDIR gives; not what paramiko makes of them."""
+    _, said = sftp._request(CMD_OPENDIR, "/")
+    handle = said.get_binary()
+    while True:
+        try:
+            kind, said = sftp._request(CMD_READDIR, handle)
+        except EOFError:
+            break
+        assert kind == CMD_NAME
+        yield said.get_int()
+    sftp._request(CMD_CLOSE, handle)
+
+
+@pytest.mark.parametrize("dialect", ["webdav", "httpfs"])
+def test_early_and_in_constant_memory(dialect, server, postern):
+    port = server.server_address[1]
+    gateway = postern({"store": {"type": "http", "dialect": dialect, "url": f"http://127.0.0.1:{port}/dav/"}})
+    with session(gateway) as sftp:
+        server.entries, server.hold = WARM_UP, None
+        assert sum(batches(sftp)) == WARM_UP + DOTS
+        before = most_memory_kib(gateway)
+        server.entries, server.hold = ENTRIES, EARLY
+        listing = batches(sftp)
+        count = next(listing)
+        assert server.held.is_set() and not server.seen.is_set() and 0 < count <= EARLY
+        server.seen.set()  # only now does the server go on
+        assert count + sum(listing) == ENTRIES + DOTS
+        grown = most_memory_kib(gateway) - before
+    assert SANITIZED or grown < 16 << 10, f"{grown} KiB more for {ENTRIES} entries"
