@@ -336,11 +336,13 @@ static void slice_run(void *job)
         }
     }
     mem_free(buf);
-    (void)posix_fadvise(s->from->fd, 0, 0, POSIX_FADV_RANDOM);
 }
 
+/* On the loop: whether it reads from it as well is known there only. */
 static void slice_free(struct slice *s)
 {
+    if (!s->from->no_nowait_read)
+        (void)posix_fadvise(s->from->fd, 0, 0, POSIX_FADV_RANDOM);
     local_handle_unref(&s->from);
     local_handle_unref(&s->to);
     mem_free(s);

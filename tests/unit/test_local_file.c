@@ -5,8 +5,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "gateway/base/mem.h"
 #include "tests/support/local_lab.h"
@@ -211,6 +216,56 @@ static void test_copy(void **state)
     }
 }
 
+/* ---- the kernel's part, in the place of libc's ---- */
+
+static struct {
+    bool no_nowait;  /* a file system that does not know RWF_NOWAIT */
+    int last_advice; /* for a whole file */
+} kernel;
+
+ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t off, int flags)
+{
+    if (kernel.no_nowait && (flags & RWF_NOWAIT)) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return syscall(SYS_preadv2, fd, iov, n, off, 0, flags);
+}
+
+int posix_fadvise(int fd, off_t off, off_t len, int advice)
+{
+    (void)fd;
+    if (off == 0 && len == 0)
+        kernel.last_advice = advice;
+    return 0;
+}
+
+/* Where the pool reads, the kernel reads ahead of it: also after a copy. */
+static void test_advice_after_copy(void **state)
+{
+    struct local_lab *f = *state;
+    uint8_t byte;
+    size_t n;
+    assert_int_equal(sync_put(f->fs, "/a", "0123456789"), GW_OK);
+    for (unsigned pool = 0; pool < 2; pool++) {
+        struct fs_file *from, *to;
+        struct sync s = {.done = false};
+        kernel.no_nowait = pool > 0;
+        assert_int_equal(sync_open(f->fs, "/a", FS_READ, &from), GW_OK);
+        assert_int_equal(kernel.last_advice, POSIX_FADV_RANDOM);
+        assert_int_equal(sync_read(from, 0, &byte, 1, &n), GW_OK);
+        const enum gw_err now = fs_read_now(from, 0, &byte, 1, &n);
+        assert_int_equal(now, pool ? GW_BUSY : GW_OK);
+        assert_int_equal(sync_open(f->fs, "/b", UPLOAD, &to), GW_OK);
+        s.op = fs_copy(from, 0, 0, to, 0, sync_done, &s);
+        assert_int_equal(sync_wait(f->loop, &s), GW_OK);
+        assert_int_equal(kernel.last_advice, pool ? POSIX_FADV_NORMAL : POSIX_FADV_RANDOM);
+        fs_abort(&to);
+        fs_abort(&from);
+    }
+    kernel.no_nowait = false;
+}
+
 /* A write that was lost makes the close fail, and nothing appears. */
 static void test_lost_write(void **state)
 {
@@ -271,6 +326,7 @@ int main(void)
         ROW(test_read_now),
         ROW(test_fsetstat_before_close),
         ROW(test_copy),
+        ROW(test_advice_after_copy),
         ROW(test_lost_write),
         ROW(test_plain_uploads),
     };
