@@ -31,6 +31,7 @@ static const struct {
     {"5$ and $T_A", "5$ and $T_A"},
     {"${user}", "${user}"},
     {"${answer_1}${answer_16}${step}${state}", "${answer_1}${answer_16}${step}${state}"},
+    {"${state} ${answer_2} ${state:-} ${answer_2:-}", "${state} ${answer_2} env second"},
     {"a/${user}/${T_A}", "a/${user}/alpha"},
     {"${user:-x}", "x"}, /* with a default it is a variable of the environment */
     {"${T_A", NULL},
@@ -51,6 +52,8 @@ static void test_rows(void **state)
     setenv("T_EMPTY", "", 1);
     unsetenv("T_NONE");
     unsetenv("user");
+    setenv("state", "env", 1); /* hidden by the variables of a template, but with a default */
+    setenv("answer_2", "second", 1);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct gw_buf b;
         struct gw_errmsg msg = {""};
