@@ -87,6 +87,21 @@ static void woken(void *arg)
         k->step = loop_defer(k->s->env.loop, look, k);
 }
 
+/* It may go on for hours, and what is missing of it would be a hole in the middle. */
+static void drop_copies(struct sftpd *s)
+{
+    LIST_EACH_SAFE(it, next, &s->requests)
+    {
+        struct request *r = LIST_ENTRY(it, struct request, node);
+        if (r->row->run != run_copy_data)
+            continue;
+        if (r->h[1] != NULL && r->h[1]->broken == GW_OK)
+            r->h[1]->broken = GW_CANCELLED;
+        request_drop(&r);
+    }
+    sftpd_settle(s);
+}
+
 struct op *keep_start(struct sftpd **sp, loop_fn *done, void *arg)
 {
     struct keep *k = mem_zalloc(sizeof *k);
@@ -98,6 +113,8 @@ struct op *keep_start(struct sftpd **sp, loop_fn *done, void *arg)
     sftpd_unthrottle(k->s);
     k->s->env.wake = woken;
     k->s->env.arg = k;
-    k->step = loop_defer(k->s->env.loop, look, k);
+    drop_copies(k->s);
+    if (k->step == NULL)
+        k->step = loop_defer(k->s->env.loop, look, k);
     return &k->op;
 }

@@ -96,6 +96,31 @@ static void test_a_lost_write_is_not_stored(void **state)
     assert_int_equal(held.files, 0);
 }
 
+/* A copy of the client's that has begun, or waits, ends with it; the other upload is stored. */
+static void test_a_copy_ends(void **state)
+{
+    (void)state;
+    struct sftp_peer *p = peer();
+    uint8_t from[256], h[256], o[256];
+    assert_int_equal(sync_put(p->raw, "/from", "long"), GW_OK);
+    size_t from_len = sftp_peer_open(p, "/from", READ, from);
+    size_t h_len = sftp_peer_open(p, "/a", WRITE | CREAT | TRUNC, h);
+    size_t o_len = sftp_peer_open(p, "/other", WRITE | CREAT | TRUNC, o);
+    held.hold = true;
+    for (unsigned i = 0; i < 2; i++)
+        sftp_peer_put(p, FXP_EXTENDED, "sxqqxq", "copy-data", H(from), Q(0), Q(0), H(h), Q(4 * i));
+    sftp_peer_pump(p);
+    held.hold = false;
+    sftp_peer_put(p, FXP_WRITE, "xqs", H(o), Q(0), "text");
+    sftp_peer_pump(p);
+    struct op *op = keep_start(&p->sftpd, ended, &op);
+    assert_true(sync_until(p->loop, is_over, &op)); /* nobody lets the copy go on */
+    assert_file(p, "/a", NULL);
+    assert_file(p, "/other", "text");
+    sftp_peer_free(&p);
+    assert_int_equal(held.files, 0);
+}
+
 /* A WRITE that waits for its rate is not held up by it any more. */
 static void test_rate_is_lifted(void **state)
 {
@@ -151,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_nothing_to_keep),
         cmocka_unit_test(test_what_arrived_is_stored),
         cmocka_unit_test(test_a_lost_write_is_not_stored),
+        cmocka_unit_test(test_a_copy_ends),
         cmocka_unit_test(test_rate_is_lifted),
         cmocka_unit_test(test_cancelled_at_every_step),
     };
