@@ -294,8 +294,11 @@ static void finish(struct http_op *o, CURLcode code)
         curl_easy_getinfo(o->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
     }
     o->res.status = status > 0 ? (unsigned)status : 0;
-    o->res.sent = request_bytes > 0;
+    o->res.sent = request_bytes > 0 || o->not_again;
     o->res.err = o->fault != GW_OK ? o->fault : err_of(code);
+    if (o->not_again)
+        snprintf(o->res.errtext, sizeof o->res.errtext, "%s",
+                 "the server closed a kept connection before it answered");
     if (o->res.err != GW_OK && o->res.errtext[0] == '\0')
         snprintf(o->res.errtext, sizeof o->res.errtext, "%s",
                  o->fault != GW_OK ? gw_err_text(o->fault) : curl_easy_strerror(code));
@@ -316,41 +319,68 @@ static void resume_now(struct http_op *o)
     leave(o->client);
 }
 
-/* What callbacks asked for while libcurl was on the stack, then what libcurl has finished: one at
- * least, and the rest in the next turn where this one is long or has begun enough requests. A done
- * may free the client: hc->multi is NULL then, the memory lasts until its handles have closed. */
+/* What a callback asked for while libcurl was on the stack. True: a request began. */
+static bool take_queued(struct http_client *hc)
+{
+    struct http_op *o = LIST_ENTRY(list_first(&hc->queued), struct http_op, todo);
+    list_remove(&o->todo);
+    if (o->state == HTTP_CANCELLED) {
+        op_free(o);
+    } else if (o->fault != GW_OK && o->state == HTTP_STARTING) {
+        finish(o, CURLE_FAILED_INIT);
+    } else if (o->state == HTTP_STARTING) {
+        start_now(o);
+        return true;
+    } else if (o->resume) {
+        resume_now(o);
+    }
+    return false;
+}
+
+/* False: there is nothing. */
+static bool take_finished(struct http_client *hc)
+{
+    int left;
+    CURLMsg *msg = curl_multi_info_read(hc->multi, &left);
+    if (msg == NULL)
+        return false;
+    struct http_op *o = NULL;
+    CURLcode code = msg->data.result;
+    curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&o);
+    if (o->state == HTTP_CANCELLED) /* and still queued behind others that are to begin */
+        op_free(o);
+    else
+        finish(o, code);
+    return true;
+}
+
+/* By the turn and not by the call: libcurl's timers of 0 ms come several times a turn. */
+static bool may_begin(struct http_client *hc)
+{
+    uint64_t turn = loop_turn_number(hc->loop);
+    if (hc->begun_turn != turn)
+        hc->begun = 0;
+    hc->begun_turn = turn;
+    return hc->begun < STARTS_A_TURN;
+}
+
+/* What is queued, as far as it begins no more requests than a turn may, then what libcurl has
+ * finished: one at least, and the rest in the next turn where this one is long. A done may free the
+ * client: hc->multi is NULL then, the memory lasts until its handles have closed. */
 static void process(struct http_client *hc)
 {
-    unsigned started = 0;
     if (hc->in_curl > 0)
         return;
     while (hc->multi != NULL) {
-        if (started == STARTS_A_TURN) {
-            look_next_turn(hc);
-            return;
-        }
-        if (!list_empty(&hc->queued)) {
-            struct http_op *o = LIST_ENTRY(list_first(&hc->queued), struct http_op, todo);
-            list_remove(&o->todo);
-            if (o->state == HTTP_CANCELLED)
-                op_free(o);
-            else if (o->fault != GW_OK && o->state == HTTP_STARTING)
-                finish(o, CURLE_FAILED_INIT);
-            else if (o->state == HTTP_STARTING) {
-                started++;
-                start_now(o);
-            } else if (o->resume)
-                resume_now(o);
+        if (may_begin(hc) && !list_empty(&hc->queued)) {
+            hc->begun += take_queued(hc);
             continue;
         }
-        int left;
-        CURLMsg *msg = curl_multi_info_read(hc->multi, &left);
-        if (msg == NULL)
+        if (!take_finished(hc)) {
+            if (!list_empty(&hc->queued))
+                look_next_turn(hc);
             return;
-        struct http_op *o = NULL;
-        CURLcode code = msg->data.result;
-        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&o);
-        finish(o, code);
+        }
         if (hc->multi != NULL && loop_turn_is_long(hc->loop)) {
             look_next_turn(hc);
             return;

@@ -67,10 +67,10 @@ void http_client_free(struct http_client **hcp); /* every op of it must be done 
  * Copies the request's strings and the array of spans. Borrows the spans' bytes until done runs or
  * op_cancel() returns. May be called from any callback, on_body and send included.
  * A request that meets a kept connection which the server has just closed is sent once more on a
- * new one, unless it is a POST or PATCH or its body comes by `send` (RFC 9112 section 9.3.1). No
- * proxy is used, whatever the environment says. Errors in done: GW_TIMEOUT, GW_IO (no connection,
- * cut off, truncated body), GW_UPSTREAM (not HTTP, TLS refused), GW_TOO_LARGE. Any HTTP status is
- * GW_OK.
+ * new one, unless its body comes by `send` or it is a POST or PATCH: these reach a server once, and
+ * are GW_IO with http_res_sent() (RFC 9112 section 9.3.1). No proxy is used, whatever the
+ * environment says. Errors in done: GW_TIMEOUT, GW_IO (no connection, cut off, truncated body),
+ * GW_UPSTREAM (not HTTP, TLS refused), GW_TOO_LARGE. Any HTTP status is GW_OK.
  */
 struct op *http_start(struct http_client *hc, const struct http_req *req, http_done_fn *done,
                       void *arg);

@@ -115,11 +115,18 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
-/* Before each sending, libcurl's own repetitions included. */
+/* Before each sending, libcurl's own repetitions included: where a kept connection ends before a
+ * byte of the answer, it sends whatever it was once more. A server that has read a POST may have
+ * done what it asks for: counted a login that failed, or used up a code. */
 static int on_prereq(void *arg, char *to_ip, char *from_ip, int to_port, int from_port)
 {
     struct http_op *o = arg;
     (void)to_ip, (void)from_ip, (void)to_port, (void)from_port;
+    o->not_again = !o->idempotent && o->sends > 0;
+    if (o->not_again) {
+        fail(o, GW_IO);
+        return CURL_PREREQFUNC_ABORT;
+    }
     o->res.repeated = o->sends++ > 0;
     return CURL_PREREQFUNC_OK;
 }

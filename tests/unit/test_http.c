@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,8 @@ static void fill_big(void)
         big[i] = (uint8_t)(x >> 24);
     }
 }
+
+static atomic_uint nothings; /* requests for /nothing */
 
 /* /status/N, /big, /echo, and days on which things go wrong. */
 static bool serve(void *arg, struct http_stub_conn *c, const struct http_stub_req *r)
@@ -58,8 +61,10 @@ static bool serve(void *arg, struct http_stub_conn *c, const struct http_stub_re
         return http_stub_text(c,
                               "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n"
                               "3\r\nabc\r\n2\r\nde\r\n0\r\nX: late\r\n\r\n");
-    if (strcmp(t, "/nothing") == 0)
+    if (strcmp(t, "/nothing") == 0) {
+        nothings++;
         return false;
+    }
     if (strcmp(t, "/nonsense") == 0) {
         http_stub_text(c, "220 mail.example.net ESMTP\r\n");
         return false;
@@ -413,6 +418,37 @@ static void test_kept_connection_dies(void **state)
     }
 }
 
+/* The server takes a request on a kept connection, and hangs up in place of an answer. */
+static void test_requests_that_are_sent_once(void **state)
+{
+    struct env *e = *state;
+    static const struct {
+        const char *method;
+        unsigned times;
+    } rows[] = {{"POST", 1}, {"PATCH", 1}, {"PUT", 2}, {"GET", 2}};
+    const struct gw_span piece = {big, 1000};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct call a = {0}, b = {0};
+        struct http_req req = {.method = rows[i].method, .max_body = 1000};
+        if (strcmp(rows[i].method, "GET") != 0) {
+            req.body = &piece;
+            req.nbody = 1;
+        }
+        call_start(&a, e, "/echo", req);
+        call_wait(&a);
+        assert_int_equal(a.err, GW_OK);
+        nothings = 0;
+        call_start(&b, e, "/nothing", req);
+        call_wait(&b);
+        assert_int_equal(b.err, GW_IO);
+        assert_true(b.sent);
+        assert_int_equal(nothings, rows[i].times);
+        assert_int_equal(b.repeated, rows[i].times > 1);
+        gw_buf_free(&a.body);
+        gw_buf_free(&b.body);
+    }
+}
+
 static void test_many_share_connections(void **state)
 {
     struct env *e = *state;
@@ -579,6 +615,83 @@ static void test_calls_inside_callbacks(void **state)
     gw_buf_free(&n.victim.body);
 }
 
+#define CROWD 800u
+
+/* Many requests begin inside a callback of libcurl; none of them needs a server. */
+struct crowd {
+    struct env *e;
+    struct call outer, victim;
+    bool begun;
+    unsigned done, done_in_turn, most_in_turn;
+    uint64_t begun_turn, first_turn, done_turn;
+};
+
+static void crowd_done(void *arg, const struct http_res *res)
+{
+    struct crowd *c = arg;
+    uint64_t turn = loop_turn_number(c->e->loop);
+    (void)res;
+    if (c->done++ == 0)
+        c->first_turn = turn;
+    c->done_in_turn = c->done_turn == turn ? c->done_in_turn + 1 : 1;
+    c->done_turn = turn;
+    if (c->done_in_turn > c->most_in_turn)
+        c->most_in_turn = c->done_in_turn;
+}
+
+static bool crowd_begins(void *arg, struct gw_span part)
+{
+    struct crowd *c = arg;
+    const struct http_req req = {.method = "GET", .url = "http://[", .max_body = 10};
+    (void)part;
+    for (size_t i = 0; !c->begun && i < CROWD; i++)
+        (void)http_start(c->e->client, &req, crowd_done, c);
+    if (!c->begun) {
+        op_cancel(&c->victim.op); /* the last in the queue, and libcurl is soon through with it */
+        c->begun_turn = loop_turn_number(c->e->loop);
+    }
+    c->begun = true;
+    return true;
+}
+
+/* An upload that always has one byte more. */
+static size_t crowd_sends(void *arg, uint8_t *to, size_t cap)
+{
+    struct call *c = arg;
+    assert_true(cap > 0);
+    *to = 'x';
+    c->send_at++;
+    return 1;
+}
+
+static void crowd_outer(void *arg, const struct http_res *res)
+{
+    struct crowd *c = arg;
+    on_done(&c->outer, res);
+}
+
+static void test_a_crowd_begins(void **state)
+{
+    struct crowd c = {.e = *state};
+    char url[256];
+    call_start(&c.victim, c.e, "/echo",
+               (struct http_req){.method = "PUT", .send = crowd_sends, .send_bytes = BIG});
+    while (c.victim.send_at == 0)
+        loop_turn(c.e->loop);
+    url_of(c.e, "/chunked", url, sizeof url);
+    struct http_req req = {.method = "GET", .url = url, .on_body = crowd_begins};
+    gw_buf_init(&c.outer.body, 10);
+    c.outer.op = http_start(c.e->client, &req, crowd_outer, &c);
+    while (c.done < CROWD)
+        loop_turn(c.e->loop);
+    call_wait(&c.outer);
+    assert_int_equal(c.victim.done, 0);
+    assert_in_range(c.first_turn - c.begun_turn, 0, 10); /* and not when all have begun */
+    assert_in_range(c.most_in_turn, 1, 16); /* what the turn before and this one began */
+    gw_buf_free(&c.outer.body);
+    gw_buf_free(&c.victim.body);
+}
+
 static void *loop_main(void *arg)
 {
     struct env *mine = arg;
@@ -624,11 +737,13 @@ int main(void)
         ROW(test_pause_is_no_stall),
         ROW(test_upload),
         ROW(test_kept_connection_dies),
+        ROW(test_requests_that_are_sent_once),
         ROW(test_many_share_connections),
         ROW(test_answers_are_spread_over_turns),
         ROW(test_refused_head),
         ROW(test_cancel_at_each_step),
         ROW(test_calls_inside_callbacks),
+        ROW(test_a_crowd_begins),
         ROW(test_two_loops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
