@@ -60,7 +60,7 @@ struct call {
     unsigned attempts;
     uint64_t first_fault_ms; /* 0 = none yet */
     unsigned redirects;
-    bool clock_cured, creds_cured, maybe_done, if_none_match;
+    bool clock_cured, creds_cured, maybe_done, twice, if_none_match;
     bool streamed;          /* on_body had a byte */
     bool refused;           /* on_head stopped it */
     bool success;           /* this attempt's status */
@@ -165,7 +165,8 @@ static void finish(struct call *k, const struct http_res *http)
     struct remote_res res = {.err = a->err,
                              .text = a->text[0] != '\0' ? a->text : NULL,
                              .code = a->code,
-                             .maybe_done = k->maybe_done};
+                             .maybe_done = k->maybe_done,
+                             .twice = k->twice};
     if (http != NULL) {
         res.status = http_res_status(http);
         res.http = http;
@@ -355,6 +356,7 @@ static void answered(void *arg, const struct http_res *http)
     k->maybe_done |= k->answer.maybe_done;
     slot_learn(k->remote, k->answer.cure == REMOTE_CURE_SLOWER, k->req.log);
     if (k->answer.err == GW_OK) {
+        k->twice = k->maybe_done || (http != NULL && http_res_repeated(http));
         k->maybe_done = false;
         finish(k, http);
         return;

@@ -35,6 +35,7 @@ struct remote_res {
     const struct http_res *http; /* for its headers; NULL when no answer came */
     /* With err: the request may have had its effect (the answer was lost, or the server failed). */
     bool maybe_done;
+    bool twice; /* with GW_OK: an attempt before this one may have had its effect too */
 };
 /* Everything in res is valid during the callback. */
 typedef void remote_done_fn(void *arg, const struct remote_res *res);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -56,9 +57,11 @@ static char *file_of(const char *state_dir, const char *key, const char *upload_
 }
 
 struct job {
-    char *dir, *file;
-    char *text; /* NULL = remove the file */
-    size_t len;
+    char *dir;
+    char *file, *text; /* to write; NULL = nothing */
+    char *gone;        /* then to remove; NULL = nothing */
+    loop_fn *done;     /* NULL = nobody waits */
+    void *arg;
 };
 
 static void job_free(struct job *j)
@@ -66,6 +69,7 @@ static void job_free(struct job *j)
     mem_free(j->dir);
     mem_free(j->file);
     mem_free(j->text);
+    mem_free(j->gone);
     mem_free(j);
 }
 
@@ -86,47 +90,83 @@ static bool lock_run(const char *dir)
     return ok;
 }
 
-static void job_run(void *arg)
+static void write_entry(const struct job *j)
 {
-    struct job *j = arg;
-    if (j->text == NULL) {
-        (void)unlink(j->file);
-        return;
-    }
     int fd = -1;
+    size_t len = strlen(j->text);
     if (lock_run(j->dir))
         fd = open(j->file, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || write(fd, j->text, j->len) != (ssize_t)j->len)
+    if (fd < 0 || write(fd, j->text, len) != (ssize_t)len)
         LOG_EVENT(LOG_LVL_WARN, NULL, "s3_journal", log_str("file", j->file),
                   log_str("error", "cannot be written"));
     if (fd >= 0)
         close(fd);
 }
 
+static void job_run(void *arg)
+{
+    struct job *j = arg;
+    if (j->file != NULL)
+        write_entry(j);
+    if (j->gone != NULL)
+        (void)unlink(j->gone);
+}
+
 static void job_done(void *arg)
 {
-    job_free(arg);
+    struct job *j = arg;
+    loop_fn *done = j->done;
+    void *done_arg = j->arg;
+    job_free(j);
+    if (done != NULL)
+        done(done_arg);
 }
 
-static void job_orphan(void *arg, bool ran)
-{
-    (void)ran;
-    job_free(arg);
-}
+/* Never cancelled. */
+static const struct work_fns job_fns = {.run = job_run, .done = job_done};
 
-static const struct work_fns job_fns = {.run = job_run, .done = job_done, .orphan = job_orphan};
-
-void s3_journal_add(const struct s3_store *s, const char *key, const char *upload_id)
+static struct job *job_new(const struct s3_store *s)
 {
-    const char *state_dir = s->base.env.state_dir;
-    if (state_dir == NULL)
-        return;
     struct job *j = mem_zalloc(sizeof *j);
-    j->dir = mem_printf("%s/" FOLDER, state_dir);
-    j->file = file_of(state_dir, key, upload_id);
-    /* The key comes last: it may hold any byte. */
-    j->text = mem_printf("%s\n%s\n%s\n%s", s->base.name, s->conf->bucket, upload_id, key);
-    j->len = strlen(j->text);
+    j->dir = mem_printf("%s/" FOLDER, s->base.env.state_dir);
+    return j;
+}
+
+/* The key comes last: it may hold any byte. */
+static char *text_of(const struct s3_store *s, const char *key, const char *upload_id)
+{
+    return mem_printf("%s\n%s\n%s\n%s", s->base.name, s->conf->bucket, upload_id, key);
+}
+
+char *s3_journal_note(const struct s3_store *s, const char *key, loop_fn *done, void *arg)
+{
+    static atomic_uint count;
+    char nonce[16];
+    if (s->base.env.state_dir == NULL)
+        return NULL;
+    snprintf(nonce, sizeof nonce, "%u", atomic_fetch_add(&count, 1));
+    struct job *j = job_new(s);
+    j->file = file_of(s->base.env.state_dir, key, nonce);
+    j->text = text_of(s, key, "");
+    j->done = done;
+    j->arg = arg;
+    char *note = mem_strdup(j->file);
+    (void)work_start(s->base.env.loop, &job_fns, j);
+    return note;
+}
+
+void s3_journal_answer(const struct s3_store *s, const char *note, bool keep, const char *key,
+                       const char *upload_id, loop_fn *done, void *arg)
+{
+    struct job *j = job_new(s);
+    if (upload_id != NULL) {
+        j->file = file_of(s->base.env.state_dir, key, upload_id);
+        j->text = text_of(s, key, upload_id);
+    }
+    if (!keep)
+        j->gone = mem_strdup(note);
+    j->done = done;
+    j->arg = arg;
     (void)work_start(s->base.env.loop, &job_fns, j);
 }
 
@@ -134,8 +174,8 @@ void s3_journal_remove(const struct s3_store *s, const char *key, const char *up
 {
     if (s->base.env.state_dir == NULL)
         return;
-    struct job *j = mem_zalloc(sizeof *j);
-    j->file = file_of(s->base.env.state_dir, key, upload_id);
+    struct job *j = job_new(s);
+    j->gone = file_of(s->base.env.state_dir, key, upload_id);
     (void)work_start(s->base.env.loop, &job_fns, j);
 }
 
@@ -173,7 +213,8 @@ static bool read_entry(const char *file, const char *store_name, const char *buc
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return false;
-    ssize_t n = read(fd, text, sizeof text - 1);
+    struct stat st;
+    ssize_t n = fstat(fd, &st) == 0 ? read(fd, text, sizeof text - 1) : -1;
     close(fd);
     if (n <= 0)
         return false;
@@ -185,7 +226,8 @@ static bool read_entry(const char *file, const char *store_name, const char *buc
     if (id == NULL || strcmp(name, store_name) != 0 || strcmp(in_bucket, bucket) != 0 ||
         *rest == '\0' || strlen(rest) > S3_KEY_MAX)
         return false;
-    *out = (struct s3_journal_entry){mem_strdup(file), mem_strdup(rest), mem_strdup(id)};
+    *out = (struct s3_journal_entry){mem_strdup(file), mem_strdup(rest), mem_strdup(id),
+                                     st.st_mtim.tv_sec};
     return true;
 }
 

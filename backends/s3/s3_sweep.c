@@ -10,12 +10,15 @@
 #include "gateway/io/work.h"
 
 #define PAGE "1000"
+/* Between our clock and S3's there is less, or it takes no request of ours. */
+#define CLOCKS_APART_S (15 * 60)
 
-/* First what the journal says that dead runs of ours left, at once and of any age; then, by age,
- * whatever else is unfinished below our prefix. */
+/* First what the journal says that dead runs of ours left, at once and of any age. Where that is
+ * only a note of a key: the uploads of this key from about that time that no part was ever sent to.
+ * Then, by age, whatever else is unfinished below our prefix. */
 enum sweep_state {
     SWEEP_JOURNAL, /* for the pool, which reads the journal */
-    SWEEP_OWN,     /* for the abort of entries[at] */
+    SWEEP_OWN,     /* for the abort of entries[at], which has an id */
     SWEEP_PAGE,    /* for a page of ListMultipartUploads */
     SWEEP_PARTS,   /* for a page of ListParts of the first of `old` */
     SWEEP_OLD,     /* for the abort of the first of `old` */
@@ -34,10 +37,11 @@ struct sweep {
     struct op *step;
     struct s3_journal_entry *entries;
     size_t nentries, at;
+    const struct s3_journal_entry *note; /* `old` is of its key; NULL = of all */
     struct list old;
     char *key_marker, *id_marker, *part_marker;
     bool truncated;
-    bool active; /* the upload got a part lately: somebody still works on it */
+    bool active; /* the upload got a part, lately or if there is a note ever: somebody's work */
     unsigned aborted, failed;
     backend_done_fn *done;
     void *arg;
@@ -174,19 +178,35 @@ static void journal(struct sweep *s, bool tidy)
     s->step = work_start(s->store->base.env.loop, &journal_fns, j);
 }
 
+/* Done with an entry; `forget` it, or leave it to the next start. */
+static void own_over(struct sweep *s, bool forget)
+{
+    if (forget) {
+        mem_free(s->entries[s->at].key);
+        s->entries[s->at].key = NULL;
+    }
+    s->note = NULL;
+    s->at++;
+    next_own(s);
+}
+
 static void own_ended(void *arg, bool gone)
 {
     struct sweep *s = arg;
     s->step = NULL;
-    if (gone) {
-        mem_free(s->entries[s->at].key);
-        s->entries[s->at].key = NULL;
-        s->aborted++;
-    } else {
-        s->failed++;
-    }
-    s->at++;
-    next_own(s);
+    s->aborted += gone;
+    s->failed += !gone;
+    own_over(s, gone);
+}
+
+static void begin_pages(struct sweep *s, const struct s3_journal_entry *note)
+{
+    s->note = note;
+    s->truncated = false;
+    mem_free(s->key_marker);
+    mem_free(s->id_marker);
+    s->key_marker = s->id_marker = NULL;
+    next_page(s);
 }
 
 static void next_own(struct sweep *s)
@@ -195,11 +215,15 @@ static void next_own(struct sweep *s)
         if (s->store->conf->sweep_age_h == 0)
             journal(s, true);
         else
-            next_page(s);
+            begin_pages(s, NULL);
+        return;
+    }
+    const struct s3_journal_entry *e = &s->entries[s->at];
+    if (e->upload_id[0] == '\0') {
+        begin_pages(s, e);
         return;
     }
     s->state = SWEEP_OWN;
-    const struct s3_journal_entry *e = &s->entries[s->at];
     s->step = s3_abort_start(s->store, e->key, e->upload_id, own_ended, s);
 }
 
@@ -208,11 +232,20 @@ static int64_t too_old_s(const struct sweep *s)
     return s3_client_now_s(s->store->client) - (int64_t)s->store->conf->sweep_age_h * 3600;
 }
 
+static bool is_looked_for(const struct sweep *s, const struct s3_xml_item *item)
+{
+    if (s->note == NULL)
+        return item->time_s <= too_old_s(s);
+    int64_t apart = item->time_s - s->note->written_s;
+    return strcmp(item->key, s->note->key) == 0 && apart >= -CLOCKS_APART_S &&
+           apart <= CLOCKS_APART_S;
+}
+
 static bool on_upload(void *arg, const struct s3_xml_item *item)
 {
     struct sweep *s = arg;
-    if (item->upload_id == NULL || item->time_s == 0 || item->time_s > too_old_s(s) ||
-        item->key_len > S3_KEY_MAX || strlen(item->key) != item->key_len)
+    if (item->upload_id == NULL || item->time_s == 0 || item->key_len > S3_KEY_MAX ||
+        strlen(item->key) != item->key_len || !is_looked_for(s, item))
         return true;
     struct old *o = mem_zalloc(sizeof *o);
     o->key = mem_strdup(item->key);
@@ -231,6 +264,11 @@ static void page_done(void *arg, const struct remote_res *res)
         err = s3_xml_parse(S3_XML_UPLOADS, res->body, on_upload, s, &head);
     if (err != GW_OK) {
         s3_xml_head_free(&head);
+        if (s->note != NULL) {
+            s->failed += err != GW_UNSUPPORTED;
+            own_over(s, err == GW_UNSUPPORTED);
+            return;
+        }
         /* A server without this listing has nothing for us to sweep. */
         end(s, err == GW_UNSUPPORTED ? GW_OK : err, res->err != GW_OK ? res->text : "no XML");
         return;
@@ -248,7 +286,7 @@ static void page_done(void *arg, const struct remote_res *res)
 
 static void next_page(struct sweep *s)
 {
-    const char *prefix = s->store->conf->prefix;
+    const char *prefix = s->note != NULL ? s->note->key : s->store->conf->prefix;
     struct s3_param query[5];
     size_t n = 0;
     if (s->key_marker != NULL && *s->key_marker != '\0')
@@ -277,7 +315,7 @@ static void old_ended(void *arg, bool gone)
 static bool on_part(void *arg, const struct s3_xml_item *item)
 {
     struct sweep *s = arg;
-    s->active |= item->time_s > too_old_s(s);
+    s->active |= s->note != NULL || item->time_s > too_old_s(s);
     return true;
 }
 
@@ -331,6 +369,8 @@ static void next_old(struct sweep *s)
         list_parts(s);
     } else if (s->truncated) {
         next_page(s);
+    } else if (s->note != NULL) {
+        own_over(s, true);
     } else {
         journal(s, true);
     }

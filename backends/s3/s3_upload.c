@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "backends/s3/s3_abort.h"
+#include "backends/s3/s3_initiate.h"
 #include "backends/s3/s3_journal.h"
 #include "backends/s3/s3_meta.h"
 #include "backends/s3/s3_xml.h"
@@ -48,7 +49,6 @@ struct s3_upload {
     struct sending *lanes; /* upload_concurrency of them */
     enum gw_err err;
     char text[FS_TEXT_MAX];
-    bool orphan;    /* its owner is gone */
     bool exclusive; /* completing */
     bool spent;     /* an answer was lost, and then the server knew of no such upload */
     struct gw_buf xml;
@@ -149,26 +149,15 @@ static void fail(struct s3_upload *u, enum gw_err err, const char *text)
     }
 }
 
-static void created(void *arg, const struct remote_res *res)
+static void created(void *arg, enum gw_err err, const char *text, const char *upload_id)
 {
     struct s3_upload *u = arg;
     u->step = NULL;
-    struct s3_xml_head head = {0};
-    if (res->err != GW_OK)
-        fail(u, res->err, res->text);
-    else if (s3_xml_parse(S3_XML_INITIATE, res->body, NULL, NULL, &head) != GW_OK ||
-             head.upload_id == NULL || head.upload_id[0] == '\0')
-        fail(u, GW_UPSTREAM, "S3 answered without an upload id");
+    if (err != GW_OK)
+        fail(u, err, text);
     else
-        u->id = mem_strdup(head.upload_id);
-    s3_xml_head_free(&head);
+        u->id = mem_strdup(upload_id);
     u->state = UPLOAD_OPEN;
-    if (u->orphan) {
-        upload_drop(u);
-        return;
-    }
-    if (u->id != NULL)
-        s3_journal_add(u->store, u->key, u->id);
     send_parts(u);
     u->moved(u->arg);
 }
@@ -178,14 +167,7 @@ static void create(struct s3_upload *u)
     u->state = UPLOAD_CREATING;
     struct s3_object_headers h;
     s3_object_headers_init(&h, u->store, u->key, &u->attr);
-    const struct s3_param query[] = {{"uploads", NULL}};
-    const struct s3_req req = {.method = "POST",
-                               .key = u->key,
-                               .query = query,
-                               .nquery = 1,
-                               .headers = h.v,
-                               .nheaders = h.n};
-    u->step = s3_client_start(u->store->client, &req, created, u);
+    u->step = s3_initiate_start(u->store, u->key, h.v, h.n, created, u);
     s3_object_headers_free(&h);
 }
 
@@ -293,14 +275,6 @@ void s3_upload_abort(struct s3_upload **up)
     *up = NULL;
     if (u == NULL)
         return;
-    if (u->state == UPLOAD_CREATING) { /* its answer tells what there is to abort */
-        u->orphan = true;
-        u->log = NULL;
-        for (size_t i = 0; i < u->nparts; i++)
-            part_drop(u->parts[i]);
-        u->next = u->nparts;
-        return;
-    }
     upload_drop(u);
 }
 
@@ -349,7 +323,6 @@ static void complete_cancel(struct op *op)
     struct s3_upload *u = (struct s3_upload *)(void *)op;
     u->done = NULL;
     u->etag = NULL;
-    u->orphan = true;
     u->log = NULL;
     if (u->state != UPLOAD_COMPLETING && u->state != UPLOAD_CONFIRMING)
         upload_drop(u);

@@ -62,7 +62,8 @@ class Fault:
     """What happens to a request that matches, at most `times` times (None = always).
 
     kind: status (answer `status` and `code`), ok_error (200 with an error body), cut_request (closed
-    after the headers are read), lost_answer (passed on, closed before the answer), truncate (closed
+    after the headers are read), lost_answer (passed on, closed before the answer), held_answer (passed
+    on, no answer until the proxy closes), truncate (closed
     after `after` bytes of the answer's body), hang (no answer until the proxy closes), delay (`after`
     seconds, then passed on).
     """
@@ -99,6 +100,7 @@ class FaultProxy:
         self.faults = []
         self.requests = []
         self.closing = threading.Event()
+        self.held = threading.Event()  # the store has done what a held answer is of
         self.lock = threading.Lock()
         proxy = self
 
@@ -161,6 +163,11 @@ class FaultProxy:
             if kind == "lost_answer":
                 request.close_connection = True
                 request.connection.shutdown(socket.SHUT_RDWR)
+                return
+            if kind == "held_answer":
+                self.held.set()
+                self.closing.wait(120)
+                request.close_connection = True
                 return
             self.answer(request, answer.status, answer.getheaders(), content, fault.after if kind == "truncate" else None)
         finally:

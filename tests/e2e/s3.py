@@ -74,6 +74,13 @@ class S3:
     def head(self, bucket, key):
         return self.request("HEAD", f"/{bucket}/{key}")
 
+    def begin(self, bucket, key):
+        """The id of a multipart upload."""
+        return self.must("POST", f"/{bucket}/{key}", {"uploads": ""}).all("UploadId")[0]
+
+    def put_part(self, bucket, key, upload_id, number, body):
+        self.must("PUT", f"/{bucket}/{key}", {"partNumber": str(number), "uploadId": upload_id}, body=body)
+
     def keys(self, bucket, prefix=""):
         keys, query = [], {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
         while True:

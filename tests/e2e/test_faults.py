@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from gateway import wait_for
+from gateway import PATIENCE, wait_for
 from proxies import Fault, FaultProxy, complete, part, whole
 from raw import read_all, session, status_of, write_all
 
@@ -153,3 +153,32 @@ def test_store_that_is_not_there(radosgw, bucket, postern):
     with session(gateway) as sftp:
         assert status_of(lambda: sftp.stat("/x")) not in ("OK", "NO_SUCH_FILE")
         assert status_of(lambda: write_all(sftp, "/x", SMALL)) not in ("OK", "NO_SUCH_FILE")
+
+
+def begins(query):
+    return "uploads" in query
+
+
+@pytest.mark.parametrize("fault", [Fault("held_answer", "POST", begins), Fault("lost_answer", "POST", begins)],
+                         ids=lambda f: f.kind)
+def test_no_upload_of_a_killed_gateway_stays(fault, proxy, radosgw, bucket, postern, tmp_path):
+    """Not even one that S3 has begun and the gateway never heard of; another's of the same key does."""
+    (tmp_path / "state").mkdir()
+    gateway = postern({"store": radosgw.backend(bucket, endpoint=proxy.endpoint)}, state_dir=str(tmp_path / "state"))
+    others = radosgw.client.begin(bucket, "big")
+    radosgw.client.put_part(bucket, "big", others, 1, SMALL)
+    proxy.faults.append(fault)
+    with session(gateway) as sftp:
+        file = sftp.open("/big", "wb")
+        sftp.held = file  # paramiko closes a file that nobody holds
+        file.write(BIG)
+        if fault.kind == "held_answer":
+            assert proxy.held.wait(PATIENCE)
+        else:
+            wait_for(lambda: proxy.count("PUT", part) > 0, "a part")
+        gateway.kill()
+    left = 2 if fault.kind == "held_answer" else 3
+    wait_for(lambda: radosgw.client.uploads(bucket) == ["big"] * left, "all that was begun")
+    gateway.start()
+    wait_for(lambda: radosgw.client.uploads(bucket) == ["big"], "what the killed one began to go")
+    radosgw.client.must("DELETE", f"/{bucket}/big", {"uploadId": others})  # is still there
