@@ -10,7 +10,10 @@
 #include "gateway/base/mem.h"
 #include "gateway/server.h"
 
-/* How long after timeouts.drain_s what sessions left behind (an upload being aborted) may take. */
+/* How long after timeouts.drain_s what sessions left behind (an upload being aborted) may take:
+ * sessions end when it is over, and a store that answers needs no more. */
+#define CLEANUP_MS 2000u
+/* And when a bug keeps the process. */
 #define AFTER_DRAIN_S 15u
 
 /* The gateway while it serves: what a signal acts upon. */
@@ -18,6 +21,7 @@ struct serving {
     struct server *server;
     const char *config;
     uint32_t drain_s;
+    uint64_t end_ms; /* of uv_hrtime(): when nobody waits for a store any more */
     uv_signal_t term, intr, hup;
     bool ending;
 };
@@ -42,6 +46,7 @@ static void on_end(uv_signal_t *handle, int sig)
         _exit(128 + sig);
     }
     sv->ending = true;
+    sv->end_ms = uv_hrtime() / 1000000 + sv->drain_s * UINT64_C(1000) + CLEANUP_MS;
     /* Even a bug must not keep a process that was told to go. */
     signal(SIGALRM, on_alarm);
     alarm(sv->drain_s + AFTER_DRAIN_S);
@@ -94,6 +99,45 @@ static void watch(struct serving *sv, uv_signal_t *handle, uv_signal_cb fn, int 
     uv_signal_start(handle, fn, sig);
 }
 
+/* ---- the end: what is cleaned up at a store that does not answer waits for no timeout ---- */
+
+struct cleanup {
+    uv_thread_t thread;
+    uv_sem_t over;
+    uint64_t end_ms;
+};
+
+/* A thread, as every loop is run to its end, one after the other. */
+static void cleanup_watch(void *arg)
+{
+    enum { LOOK_MS = 20 };
+    struct cleanup *c = arg;
+    while (uv_sem_trywait(&c->over) != 0) {
+        if (uv_hrtime() / 1000000 < c->end_ms) {
+            uv_sleep(LOOK_MS);
+            continue;
+        }
+        LOG_EVENT(LOG_LVL_WARN, NULL, "cleanup_left",
+                  log_str("msg", "a store did not answer in time: what ended uploads left there is "
+                                 "swept when postern starts again"));
+        LOG_EVENT(LOG_LVL_INFO, NULL, "stop", log_str("reason", "drained"));
+        log_close();
+        _exit(EX_OK);
+    }
+}
+
+static void clean_up(struct server **server, uint64_t end_ms)
+{
+    struct cleanup c = {.end_ms = end_ms};
+    uv_sem_init(&c.over, 0);
+    bool watched = uv_thread_create(&c.thread, cleanup_watch, &c) == 0;
+    server_free(server);
+    uv_sem_post(&c.over);
+    if (watched)
+        uv_thread_join(&c.thread);
+    uv_sem_destroy(&c.over);
+}
+
 static void serve(struct settings *s, struct server *server, const char *config)
 {
     struct serving sv = {.server = server, .config = config, .drain_s = s->timeouts.drain_s};
@@ -104,7 +148,7 @@ static void serve(struct settings *s, struct server *server, const char *config)
     uv_close((uv_handle_t *)&sv.term, NULL);
     uv_close((uv_handle_t *)&sv.intr, NULL);
     uv_close((uv_handle_t *)&sv.hup, NULL);
-    server_free(&server);
+    clean_up(&server, sv.end_ms);
     LOG_EVENT(LOG_LVL_INFO, NULL, "stop", log_str("reason", "drained"));
 }
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from gateway import PASSWORD, SANITIZED, wait_for
-from proxies import Fault, FaultProxy, whole
+from proxies import Fault, FaultProxy, part, whole
 from raw import close, connected, read_all, session, status_of, write_all
 
 DATA = os.urandom(1 << 20)
@@ -259,6 +259,34 @@ def test_term_waits_for_no_store_that_hangs(drain_s, postern, keys, radosgw):
             assert gateway.wait_end() == 0
             assert time.monotonic() - began < drain_s + 10
         assert hang.seen or drain_s == 0
+    finally:
+        proxy.close()
+    assert radosgw.client.keys(bucket) == []
+
+
+@pytest.mark.s3
+def test_term_waits_for_no_cleanup_that_hangs(postern, radosgw, tmp_path):
+    """An upload that is cut off is aborted within drain_s and a little; else by the next start."""
+    bucket, proxy = radosgw.bucket(), FaultProxy(radosgw.client.host)
+    try:
+        hang = Fault("hang", "DELETE", lambda query: "uploadId" in query, times=None)
+        proxy.faults.append(hang)
+        backends = {"store": radosgw.backend(bucket, endpoint=proxy.endpoint, part_mb=5)}
+        gateway = postern(backends, timeouts={"drain_s": 1}, state_dir=str(tmp_path))
+        with session(gateway) as sftp:
+            file = sftp.open("/cut", "wb")
+            file.set_pipelined(True)
+            file.write(b"x" * (6 << 20))
+            wait_for(lambda: proxy.count("PUT", part), "a part")
+            gateway.signal(signal.SIGTERM)
+            began = time.monotonic()
+            assert gateway.wait_end() == 0
+            assert time.monotonic() - began < 9
+        assert hang.seen
+        assert gateway.wait_event("cleanup_left")
+        proxy.faults.clear()
+        gateway.start()
+        wait_for(lambda: not radosgw.client.uploads(bucket), "the sweep")
     finally:
         proxy.close()
     assert radosgw.client.keys(bucket) == []
