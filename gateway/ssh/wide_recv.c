@@ -104,10 +104,30 @@ ssize_t recv(int fd, void *to, size_t n, int flags)
     return take(w, to, n, 0);
 }
 
-static bool is_staged(const struct pollfd *p)
+ssize_t send(int fd, const void *from, size_t n, int flags)
+{
+    struct wide_recv *w = find(fd);
+    if (w != NULL) {
+        w->sends = true;
+        w->writable = false;
+    }
+    return sendto(fd, from, n, flags, NULL, 0);
+}
+
+/* What poll() has to say where the kernel need not be asked. */
+static short known(const struct pollfd *p)
 {
     const struct wide_recv *w = find(p->fd);
-    return w != NULL && wide_recv_staged(w) && (p->events & POLLIN) != 0;
+    if (w == NULL || !wide_recv_staged(w) || (p->events & POLLIN) == 0)
+        return 0;
+    return (short)(p->events & (w->writable ? POLLIN | POLLOUT : POLLIN));
+}
+
+static void learn(const struct pollfd *p)
+{
+    struct wide_recv *w = find(p->fd);
+    if (w != NULL && (p->events & POLLOUT) != 0)
+        w->writable = w->sends && (p->revents & POLLOUT) != 0;
 }
 
 int poll(struct pollfd *fds, nfds_t nfds, int timeout)
@@ -119,19 +139,20 @@ int poll(struct pollfd *fds, nfds_t nfds, int timeout)
         if (w != NULL)
             w->polled = true;
         fds[i].revents = 0;
-        bool mine = is_staged(&fds[i]);
-        staged |= mine;
-        ask |= !mine || (fds[i].events & ~POLLIN) != 0;
+        short now = known(&fds[i]);
+        staged |= now != 0;
+        ask |= now == 0 || (fds[i].events & ~now) != 0;
     }
-    if (!staged)
-        return ppoll(fds, nfds, timeout < 0 ? NULL : &t, NULL);
-    t = (struct timespec){0};
-    int ready = ask ? ppoll(fds, nfds, &t, NULL) : 0;
+    ask |= !staged; /* nothing to ask about is a time to wait */
+    if (staged)
+        t = (struct timespec){0};
+    int ready = ask ? ppoll(fds, nfds, timeout < 0 && !staged ? NULL : &t, NULL) : 0;
     for (nfds_t i = 0; ready >= 0 && i < nfds; i++) {
-        if (!is_staged(&fds[i]))
-            continue;
-        ready += fds[i].revents == 0;
-        fds[i].revents |= POLLIN;
+        if (ask)
+            learn(&fds[i]);
+        short now = known(&fds[i]);
+        ready += now != 0 && fds[i].revents == 0;
+        fds[i].revents |= now;
     }
     return ready;
 }

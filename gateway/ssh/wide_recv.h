@@ -1,9 +1,10 @@
 /*
  * libssh reads its socket 4,096 bytes a poll: in an upload that is a system call to poll and one to
- * receive for each of them, a quarter of all CPU. The executable therefore defines recv(), poll()
- * and close() itself, which comes before the C library's for libssh too. On a descriptor that is
- * attached one receive fetches 64 KiB, and libssh is served out of that; every other descriptor in
- * the process gets what the C library would do.
+ * receive for each of them, a quarter of all CPU. The executable therefore defines recv(), poll(),
+ * send() and close() itself, which comes before the C library's for libssh too. On a descriptor
+ * that is attached one receive fetches 64 KiB, and libssh is served out of that; every other
+ * descriptor in the process gets what the C library would do. libssh always asks whether it could
+ * send as well: once the kernel has said yes, that holds until something is sent.
  *
  * The traps:
  * - libssh closes its descriptor when it likes, and another thread may get the number at once: what
@@ -28,8 +29,10 @@
 struct wide_recv {
     int fd; /* where it is attached, if `on` */
     bool on;
-    bool polled; /* poll() comes here: it would be asked about what is staged */
-    bool full;   /* the last receive filled what it was asked for */
+    bool polled;   /* poll() comes here: it would be asked about what is staged */
+    bool sends;    /* send() comes here: without it `writable` would outlive what is sent */
+    bool writable; /* said by the kernel, and nothing was sent since */
+    bool full;     /* the last receive filled what it was asked for */
     uint8_t *buf;
     size_t pos, len; /* staged: buf[pos] to buf[len - 1] */
 };

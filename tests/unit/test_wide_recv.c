@@ -1,4 +1,5 @@
-/* The program under test is the test itself: it calls recv(), poll() and close() as libssh does. */
+/* The program under test is the test itself: it calls recv(), poll(), send() and close() as libssh
+ * does. */
 #include "gateway/ssh/wide_recv.h"
 
 #include <setjmp.h>
@@ -239,6 +240,36 @@ static void test_poll(void **state)
     }
 }
 
+/* A yes of the kernel to "can I send" holds while something is staged, until something is sent by
+ * send(); and it counts for nothing where what is sent might go another way. */
+static void test_writable(void **state)
+{
+    static const struct {
+        bool sends, sent_since, want;
+    } rows[] = {{true, false, true}, {true, true, false}, {false, false, false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pair p;
+        open_pair(&p, true);
+        if (rows[i].sends)
+            assert_int_equal(send(p.fd, "x", 1, 0), 1);
+        stage(&p, 3 * READ);
+        assert_int_equal(poll_one(p.fd, POLLIN | POLLOUT, -1), POLLIN | POLLOUT);
+        while (write(p.fd, "filler", 6) > 0) /* what is written is not seen */
+            ;
+        if (rows[i].sent_since)
+            assert_int_equal(send(p.fd, "x", 1, 0), -1);
+        short want = rows[i].want ? POLLIN | POLLOUT : POLLIN;
+        assert_int_equal(poll_one(p.fd, POLLIN | POLLOUT, -1), want);
+        assert_int_equal(poll_one(p.fd, POLLIN | POLLOUT, -1), want);
+        assert_int_equal(read_stream(p.fd, 2 * READ, READ, 0), READ);
+        assert_int_equal(poll_one(p.fd, POLLIN | POLLOUT, 0), 0);
+        send_stream(&p, 3 * READ, 1);
+        assert_int_equal(poll_one(p.fd, POLLIN | POLLOUT, 0), POLLIN);
+        close_pair(&p);
+    }
+}
+
 static void test_poll_several(void **state)
 {
     struct pair a, b;
@@ -352,7 +383,7 @@ int main(void)
         cmocka_unit_test(test_error),        cmocka_unit_test(test_poll),
         cmocka_unit_test(test_poll_several), cmocka_unit_test(test_flags),
         cmocka_unit_test(test_reuse),        cmocka_unit_test(test_detach),
-        cmocka_unit_test(test_beyond_table),
+        cmocka_unit_test(test_beyond_table), cmocka_unit_test(test_writable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
