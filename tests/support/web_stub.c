@@ -38,6 +38,7 @@ void web_stub_store(struct web_stub *s, const char *name, const void *data, size
         memcpy(f->data, data, n);
     f->len = n;
     f->version = ++s->versions;
+    f->mtime_s = 0;
 }
 
 bool web_stub_status(const struct web_stub_call *k, unsigned code)
@@ -259,6 +260,13 @@ void web_stub_wants_length(struct web_stub *s, bool on)
 {
     pthread_mutex_lock(&s->lock);
     s->wants_length = on;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void web_stub_keeps_times(struct web_stub *s, enum web_stub_times how)
+{
+    pthread_mutex_lock(&s->lock);
+    s->times_kept = how;
     pthread_mutex_unlock(&s->lock);
 }
 

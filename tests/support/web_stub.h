@@ -45,6 +45,10 @@ void web_stub_fail(struct web_stub *s, enum web_stub_fault fault, const char *wo
                    unsigned times, unsigned value, const char *text);
 /* Bodies of an unknown length are refused with 411. */
 void web_stub_wants_length(struct web_stub *s, bool on);
+/* How WebDAV's files get a time: not at all, by X-OC-Mtime of a PUT, by PROPPATCH of lastmodified.
+ */
+enum web_stub_times { WEB_STUB_NO_TIMES, WEB_STUB_TIMES_BY_PUT, WEB_STUB_TIMES_BY_PROPPATCH };
+void web_stub_keeps_times(struct web_stub *s, enum web_stub_times how);
 /* Of a file: its size, -1 = none. data may be NULL. */
 int64_t web_stub_file(struct web_stub *s, const char *name, const uint8_t **data);
 void web_stub_put(struct web_stub *s, const char *name, const void *data, size_t n);

@@ -1,5 +1,7 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "gateway/base/percent.h"
 #include "tests/support/web_stub_impl.h"
@@ -30,8 +32,15 @@ static void put_response(struct gw_buf *out, const char *name, const struct web_
                       "<D:resourcetype/><D:getcontentlength>%zu</D:getcontentlength>"
                       "<D:getetag>\"v%u\"</D:getetag>",
                       f->len, f->version);
-    gw_buf_put_text(out, "<D:getlastmodified>Sun, 22 Nov 2026 13:57:59 GMT</D:getlastmodified>"
-                         "</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>");
+    char date[64] = "Sun, 22 Nov 2026 13:57:59 GMT";
+    const time_t t = f != NULL ? (time_t)f->mtime_s : 0;
+    struct tm tm;
+    if (t != 0 && gmtime_r(&t, &tm) != NULL)
+        (void)strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    gw_buf_printf(out,
+                  "<D:getlastmodified>%s</D:getlastmodified></D:prop>"
+                  "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>",
+                  date);
 }
 
 #define MULTI_HEAD "<?xml version=\"1.0\"?><D:multistatus xmlns:D=\"DAV:\">"
@@ -104,25 +113,52 @@ static bool transfer(const struct web_stub_call *k, bool moves)
     if (old != NULL && overwrite[0] == 'F')
         return web_stub_status(k, 412);
     web_stub_store(k->s, to, from->data, from->len);
+    web_stub_find(k->s, to)->mtime_s = from->mtime_s;
     if (moves)
         web_stub_drop(from);
     return web_stub_status(k, old != NULL ? 204 : 201);
 }
 
+static bool put(const struct web_stub_call *k, const struct web_stub_file *f)
+{
+    char encoding[16] = "", none_match[8] = "", mtime[32] = "";
+    if (k->s->wants_length &&
+        http_stub_header(k->r, "Transfer-Encoding", encoding, sizeof encoding))
+        return web_stub_status(k, 411);
+    if (f != NULL && http_stub_header(k->r, "If-None-Match", none_match, sizeof none_match))
+        return web_stub_status(k, 412);
+    unsigned status = f != NULL ? 204 : 201;
+    web_stub_store(k->s, k->name, k->r->body, k->r->body_len);
+    if (k->mute || k->s->times_kept != WEB_STUB_TIMES_BY_PUT ||
+        !http_stub_header(k->r, "X-OC-Mtime", mtime, sizeof mtime))
+        return web_stub_status(k, status);
+    web_stub_find(k->s, k->name)->mtime_s = strtoll(mtime, NULL, 10);
+    return http_stub_reply(k->c, status, "X-OC-MTime: accepted\r\n", "", 0);
+}
+
+static bool proppatch(const struct web_stub_call *k, struct web_stub_file *f)
+{
+    static const char accepted[] = MULTI_HEAD
+        "<D:response><D:href>/dav/x</D:href><D:propstat><D:prop><D:lastmodified/>"
+        "</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>" MULTI_TAIL;
+    static const char property[] = "<lastmodified>";
+    char body[1024];
+    snprintf(body, sizeof body, "%.*s", (int)k->r->body_len, (const char *)k->r->body);
+    const char *at = strstr(body, property);
+    if (f == NULL || at == NULL || k->s->times_kept != WEB_STUB_TIMES_BY_PROPPATCH)
+        return web_stub_status(k, f == NULL ? 404 : 405);
+    f->mtime_s = strtoll(at + strlen(property), NULL, 10);
+    return http_stub_reply(k->c, 207, "", accepted, strlen(accepted));
+}
+
 static bool change(const struct web_stub_call *k)
 {
     const char *m = k->r->method;
-    char encoding[16] = "", none_match[8] = "";
     struct web_stub_file *f = web_stub_find(k->s, k->name);
-    if (strcmp(m, "PUT") == 0) {
-        if (k->s->wants_length &&
-            http_stub_header(k->r, "Transfer-Encoding", encoding, sizeof encoding))
-            return web_stub_status(k, 411);
-        if (f != NULL && http_stub_header(k->r, "If-None-Match", none_match, sizeof none_match))
-            return web_stub_status(k, 412);
-        web_stub_store(k->s, k->name, k->r->body, k->r->body_len);
-        return web_stub_status(k, f != NULL ? 204 : 201);
-    }
+    if (strcmp(m, "PUT") == 0)
+        return put(k, f);
+    if (strcmp(m, "PROPPATCH") == 0)
+        return proppatch(k, f);
     if (strcmp(m, "DELETE") == 0) {
         if (f == NULL && strcmp(k->name, "d") != 0)
             return web_stub_status(k, 404);

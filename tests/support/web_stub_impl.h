@@ -19,6 +19,7 @@ struct web_stub_file {
     uint8_t *data;
     size_t len;
     unsigned version;
+    long long mtime_s; /* 0 = that of all others */
 };
 
 struct web_stub {
@@ -33,6 +34,7 @@ struct web_stub {
     unsigned skip, times, value;
     const char *text;
     bool wants_length;
+    enum web_stub_times times_kept;
     char head[4096];
 };
 

@@ -429,6 +429,52 @@ static void test_times(void **state)
     assert_int_equal(web_stub_requests(e->stub, "PROPPATCH"), 1); /* known by now */
 }
 
+/* A server that does keep it, of an upload and of a file that is there. */
+static void test_kept_times(void **state)
+{
+    struct webkit *e = *state;
+    static const struct {
+        enum web_stub_times how;
+        size_t size;
+        unsigned proppatches; /* of the upload */
+        enum gw_err set;      /* of a time later on */
+    } rows[] = {
+        {WEB_STUB_TIMES_BY_PUT, 3, 0, GW_UNSUPPORTED},
+        {WEB_STUB_TIMES_BY_PUT, WEBKIT_BIG, 0,
+         GW_UNSUPPORTED}, /* which began before it was known */
+        {WEB_STUB_TIMES_BY_PROPPATCH, 3, 1, GW_OK},
+        {WEB_STUB_TIMES_BY_PROPPATCH, WEBKIT_BIG, 1, GW_OK},
+        {WEB_STUB_NO_TIMES, 3, 1, GW_UNSUPPORTED},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct fs_attr then = {.set = FS_ATTR_MTIME, .mtime_s = 1000000000};
+        const struct fs_attr later = {.set = FS_ATTR_MTIME, .mtime_s = 1100000000};
+        struct fs_attr is;
+        struct fs_file *f = NULL;
+        struct sync s = {0};
+        webkit_close(e);
+        webkit_open(e, true);
+        e->conf.setstat = WEB_SETSTAT_STRICT;
+        web_stub_keeps_times(e->stub, rows[i].how);
+        unsigned before = web_stub_requests(e->stub, "PROPPATCH");
+        s.op = fs_open(e->fs, "/big", FS_WRITE | FS_CREATE | FS_TRUNC, &then, sync_done, &s);
+        assert_int_equal(sync_wait(e->loop, &s), GW_OK);
+        f = s.file;
+        for (size_t at = 0; at < rows[i].size; at += 32768)
+            assert_int_equal(sync_write(f, at, e->big + at,
+                                        rows[i].size - at < 32768 ? rows[i].size - at : 32768),
+                             GW_OK);
+        assert_int_equal(sync_close(&f), GW_OK);
+        assert_int_equal(web_stub_requests(e->stub, "PROPPATCH") - before, rows[i].proppatches);
+        bool kept = rows[i].how != WEB_STUB_NO_TIMES;
+        assert_int_equal(sync_stat(e->fs, "/big", true, &is), GW_OK);
+        assert_int_equal(is.mtime_s == then.mtime_s, kept);
+        assert_int_equal(sync_setstat(e->fs, "/big", true, &later), rows[i].set);
+        assert_int_equal(sync_stat(e->fs, "/big", true, &is), GW_OK);
+        assert_int_equal(is.mtime_s == later.mtime_s, rows[i].set == GW_OK);
+    }
+}
+
 /* The folder of a prefix is made when it is first used. */
 static void test_prefix(void **state)
 {
@@ -583,6 +629,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_entries, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_redirects, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_times, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_kept_times, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_prefix, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_folders_are_safe, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_reserved, webkit_setup_dav, webkit_teardown),
