@@ -1,4 +1,4 @@
-"""A listing of 100,000 entries off a server that holds its end back: what arrives when, and what it costs."""
+"""Listings off a server of the test's own: 100,000 entries whose end is held back, and pages of httpfs."""
 import http.server
 import re
 import threading
@@ -8,7 +8,7 @@ import pytest
 from paramiko.sftp import CMD_CLOSE, CMD_NAME, CMD_OPENDIR, CMD_READDIR
 
 from gateway import PATIENCE, SANITIZED
-from raw import session
+from raw import session, status_of
 
 ENTRIES, EARLY, WARM_UP, DOTS = 100_000, 1000, 5000, 2
 NAME = "a name that is long enough to show in a listing that is kept in memory, whole or parsed: %06d"
@@ -37,8 +37,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def answer(self, status, pieces):
+    def answer(self, status, pieces, mark=None):
         self.send_response(status)
+        if mark is not None:
+            self.send_header("Next", mark)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         block = ""
@@ -60,7 +62,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(207, propfind(self.server.entries if self.headers["Depth"] == "1" else 0))
 
     def do_GET(self):
-        if "/readdir/" in self.path:
+        asked = urllib.parse.urlsplit(self.path)
+        self.server.asked.append((asked.query, self.headers["Authorization"]))
+        if "/readdir/" in self.path and self.server.pages:
+            names, mark = self.server.pages[urllib.parse.parse_qs(asked.query).get("after", [""])[0]]
+            self.answer(200, ["[%s]" % ",".join('{"name":"%s","size":1,"mode":420}' % name for name in names)], mark)
+        elif "/readdir/" in self.path:
             self.answer(200, readdir(self.server.entries))
         else:
             self.answer(200, ['{"name":"/","size":0,"mode":2147484141}'])
@@ -70,7 +77,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server():
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     made.daemon_threads = True
-    made.seen = threading.Event()
+    made.seen, made.hold, made.pages, made.asked = threading.Event(), None, {}, []
     threading.Thread(target=made.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()
     yield made
     made.seen.set()
@@ -113,3 +120,27 @@ def test_early_and_in_constant_memory(dialect, server, postern):
         assert count + sum(listing) == ENTRIES + DOTS
         grown = most_memory_kib(gateway) - before
     assert SANITIZED or grown < 16 << 10, f"{grown} KiB more for {ENTRIES} entries"
+
+
+A, B, C = (["a1", "a2"], "a%20mark"), (["b1"], "last"), (["c1"], None)
+
+
+@pytest.mark.parametrize("pages,names", [
+    ({"": A, "a mark": B, "last": C}, ["a1", "a2", "b1", "c1"]), ({"": C}, ["c1"]), ({"": ([], None)}, []),
+    ({"": (["a1"], "x"), "x": (["a2"], "x")}, None), ({"": (["a1"], "x&limit=9")}, None), ({"": (["a1"], "a b")}, None),
+], ids=["three", "one", "empty", "in a circle", "a parameter", "a blank"])
+def test_pages(pages, names, server, postern):
+    """The mark of `Next` goes back as it came; one that leads nowhere ends the listing with an error."""
+    server.pages = pages
+    url = f"http://127.0.0.1:{server.server_address[1]}/fs/"
+    gateway = postern({"store": {"type": "http", "dialect": "httpfs", "url": url,
+                                 "auth": {"type": "bearer", "token": "a token"}}})
+    with session(gateway) as sftp:
+        if names is None:
+            assert "leads nowhere" in status_of(lambda: sftp.listdir("/"))
+        else:
+            assert sftp.listdir("/") == names
+    queries, proofs = zip(*server.asked)
+    assert set(proofs) == {"Bearer a token"}
+    assert names is None or [q for q in queries if "limit" in q] == ["limit=1000", "limit=1000&after=a%20mark",
+                                                                       "limit=1000&after=last"][:len(pages)]

@@ -82,7 +82,8 @@ static bool send_piece(const struct web_stub_call *k, const struct piece *p, con
                        const uint8_t *data)
 {
     size_t said = k->fault == WEB_STUB_LONG ? p->len / 2 : p->len;
-    size_t sent = k->fault == WEB_STUB_TRUNCATE ? p->len / 2 : p->len;
+    bool stops = k->fault == WEB_STUB_TRUNCATE || k->fault == WEB_STUB_STALL;
+    size_t sent = stops ? p->len / 2 : p->len;
     char range[128] = "";
     if (k->fault == WEB_STUB_NO_SIZE) {
         http_stub_text(k->c, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc");
@@ -91,9 +92,12 @@ static bool send_piece(const struct web_stub_call *k, const struct piece *p, con
     if (p->ranged)
         snprintf(range, sizeof range, "Content-Range: bytes %zu-%zu/%zu\r\n", p->first,
                  p->first + p->len - 1, p->size);
-    return http_stub_text(k->c, "HTTP/1.1 %s\r\nETag: %s\r\nContent-Length: %zu\r\n%s\r\n",
-                          p->ranged ? "206 Partial" : "200 OK", etag, said, range) &&
-           http_stub_send(k->c, data + p->first, sent) && sent == p->len;
+    bool ok = http_stub_text(k->c, "HTTP/1.1 %s\r\nETag: %s\r\nContent-Length: %zu\r\n%s\r\n",
+                             p->ranged ? "206 Partial" : "200 OK", etag, said, range) &&
+              http_stub_send(k->c, data + p->first, sent);
+    if (ok && k->fault == WEB_STUB_STALL)
+        http_stub_pause(k->c, 4000); /* longer than a client waits here */
+    return ok && sent == p->len;
 }
 
 bool web_stub_get(const struct web_stub_call *k, size_t from)

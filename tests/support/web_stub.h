@@ -18,6 +18,7 @@ enum web_stub_fault {
     WEB_STUB_CUT_REQUEST, /* resets the connection after a part of the request's body */
     WEB_STUB_LOSE_ANSWER, /* does it, then closes without a word */
     WEB_STUB_TRUNCATE,    /* a GET's body ends half-way, the connection closes */
+    WEB_STUB_STALL,       /* a GET's body stops half-way, and the connection stays */
     WEB_STUB_SHORT,       /* a GET's answer is half of what was asked for, and says so */
     WEB_STUB_LONG,        /* a GET's answer goes on behind its Content-Length */
     WEB_STUB_NO_RANGE,    /* a GET answers 200 with all of it; httpfs: from the offset on */

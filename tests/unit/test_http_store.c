@@ -75,18 +75,27 @@ static void test_words(void **state)
     } rows[] = {
         {401, "the server does not accept postern's credentials (HTTP status 401)"},
         {403, "the server does not allow it (HTTP status 403)"},
+        {404, ""}, /* which says it all */
+        {405, "the server does not do that there (HTTP status 405)"},
+        {409, "the server sees a conflict (HTTP status 409)"},
+        {412, "the file changed while it was being read (HTTP status 412)"},
         {423, "the file is locked on the server (HTTP status 423)"},
+        {429, "the server is asked too often (HTTP status 429)"},
+        {500, "the server has failed (HTTP status 500)"},
+        {502, "what stands before the server cannot reach it (HTTP status 502)"},
+        {503, "the server is not available (HTTP status 503)"},
         {507, "the server has no space left (HTTP status 507)"},
         {418, "a remote server failed (HTTP status 418)"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        web_stub_fail(e->stub, WEB_STUB_STATUS, "PROPFIND", 0, 1, rows[i].status, NULL);
+        web_stub_fail(e->stub, WEB_STUB_STATUS, "PROPFIND", 0, 2, rows[i].status, NULL);
         char text[FS_TEXT_MAX];
         webkit_words(e, text);
         if (rows[i].status != 418)
             assert_string_equal(text, rows[i].words);
         else
             assert_non_null(strstr(text, "(HTTP status 418)"));
+        web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
     }
 }
 
@@ -98,26 +107,29 @@ static void test_reads(void **state)
     static const struct {
         enum web_stub_fault fault;
         unsigned skip, times;
-        enum gw_err err;
+        enum gw_err err, or_err;
     } rows[] = {
-        {WEB_STUB_NONE, 0, 0, GW_OK},
-        {WEB_STUB_TRUNCATE, 0, 3, GW_OK},
-        {WEB_STUB_SHORT, 1, 3, GW_OK},
-        {WEB_STUB_NO_RANGE, 0, 1, GW_OK},
-        {WEB_STUB_NO_RANGE, 1, 9, GW_UPSTREAM},
-        {WEB_STUB_OTHER_RANGE, 0, 9, GW_UPSTREAM},
-        {WEB_STUB_OTHER_RANGE, 1, 9, GW_UPSTREAM},
-        {WEB_STUB_OTHER_ETAG, 1, 9, GW_CHANGED},
-        {WEB_STUB_NO_SIZE, 0, 9, GW_UPSTREAM},
-        {WEB_STUB_HANG, 1, 1, GW_OK},
+        {WEB_STUB_NONE, 0, 0, GW_OK, GW_OK},
+        {WEB_STUB_TRUNCATE, 0, 3, GW_OK, GW_OK},
+        {WEB_STUB_SHORT, 1, 3, GW_OK, GW_OK},
+        {WEB_STUB_LONG, 1, 1, GW_OK, GW_UPSTREAM}, /* never bytes of another answer */
+        {WEB_STUB_STALL, 1, 1, GW_OK, GW_OK},
+        {WEB_STUB_NO_RANGE, 0, 1, GW_OK, GW_OK},
+        {WEB_STUB_NO_RANGE, 1, 9, GW_UPSTREAM, GW_UPSTREAM},
+        {WEB_STUB_OTHER_RANGE, 0, 9, GW_UPSTREAM, GW_UPSTREAM},
+        {WEB_STUB_OTHER_RANGE, 1, 9, GW_UPSTREAM, GW_UPSTREAM},
+        {WEB_STUB_OTHER_ETAG, 1, 9, GW_CHANGED, GW_CHANGED},
+        {WEB_STUB_NO_SIZE, 0, 9, GW_UPSTREAM, GW_UPSTREAM},
+        {WEB_STUB_HANG, 1, 1, GW_OK, GW_OK},
     };
     web_stub_put(e->stub, "big", e->big, WEBKIT_BIG);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         web_stub_fail(e->stub, rows[i].fault, "GET", rows[i].skip, rows[i].times, 0, NULL);
         enum gw_err err = webkit_read_big(e);
-        if (err != rows[i].err)
+        bool expected = err == rows[i].err || err == rows[i].or_err;
+        if (!expected)
             print_error("row %zu: %s\n", i, gw_err_name(err));
-        assert_int_equal(err, rows[i].err);
+        assert_true(expected);
         web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
     }
 }
@@ -197,6 +209,31 @@ static void test_abort(void **state)
     fs_abort(&f);
     assert_true(webkit_until_clean(e));
     assert_int_equal(web_stub_file(e->stub, "big", NULL), 3);
+}
+
+/* The server copies; nothing is fetched but what the open of the source has looked at. */
+static void test_copy(void **state)
+{
+    struct webkit *e = *state;
+    struct fs_file *from = NULL, *to = NULL;
+    const uint8_t *data;
+    struct sync s = {0};
+    web_stub_put(e->stub, "big", e->big, WEBKIT_BIG);
+    web_stub_put(e->stub, "copy", "old", 3);
+    assert_int_equal(sync_open(e->fs, "/big", FS_READ, &from), GW_OK);
+    assert_int_equal(sync_open(e->fs, "/copy", FS_WRITE | FS_CREATE | FS_TRUNC, &to), GW_OK);
+    unsigned gets = web_stub_requests(e->stub, "GET");
+    s.op = fs_copy(from, 0, 0, to, 0, sync_done, &s);
+    assert_int_equal(sync_wait(e->loop, &s), GW_OK);
+    assert_int_equal(web_stub_file(e->stub, "copy", NULL), 3); /* until the CLOSE */
+    assert_int_equal(sync_close(&to), GW_OK);
+    assert_int_equal(sync_close(&from), GW_OK);
+    assert_int_equal(web_stub_requests(e->stub, "GET"), gets);
+    assert_int_equal(web_stub_requests(e->stub, "COPY"), 1);
+    assert_int_equal(web_stub_requests(e->stub, "PUT"), 0);
+    assert_int_equal(web_stub_file(e->stub, "copy", &data), WEBKIT_BIG);
+    assert_memory_equal(data, e->big, WEBKIT_BIG);
+    assert_int_equal(web_stub_files(e->stub), 2);
 }
 
 /* As the spool does it. */
@@ -619,6 +656,7 @@ int main(void)
                                         webkit_teardown),
         cmocka_unit_test_setup_teardown(test_uploads, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_abort, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_copy, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_cleanup, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_exclusive, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_wants_length, webkit_setup_dav, webkit_teardown),

@@ -101,6 +101,7 @@ static void test_reads(void **state)
         {WEB_STUB_NONE, 0, 0, GW_OK, GW_OK},
         {WEB_STUB_TRUNCATE, 0, 3, GW_OK, GW_OK}, /* it goes on from there */
         {WEB_STUB_SHORT, 1, 3, GW_OK, GW_OK},
+        {WEB_STUB_STALL, 1, 1, GW_OK, GW_OK},
         {WEB_STUB_LONG, 0, 3, GW_OK, GW_UPSTREAM}, /* never bytes of another answer */
         {WEB_STUB_NO_RANGE, 0, 99, GW_OK, GW_OK},  /* a server of the plain contract */
         {WEB_STUB_NO_OFFSET, 0, 1, GW_OK, GW_OK},

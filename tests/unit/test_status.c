@@ -42,6 +42,11 @@ static void test_codes(void **state)
         {GW_UNSUPPORTED, 8, 8, 8, 8},
         {GW_BAD_MESSAGE, 5, 5, 5, 5},
         {GW_IS_DIR, 4, 4, 4, 24},
+        {GW_BAD_NAME, 4, 4, 4, 20},
+        {GW_LOCKED, 4, 4, 17, 17},
+        {GW_LOOP, 4, 4, 4, 21},
+        {GW_TOO_LARGE, 4, 4, 4, 4},
+        {GW_CHANGED, 4, 4, 4, 4},
         /* A store in trouble never says that a file is missing: a mirror would delete it. */
         {GW_TIMEOUT, 4, 4, 4, 4},
         {GW_UPSTREAM, 4, 4, 4, 4},
