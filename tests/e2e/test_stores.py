@@ -5,6 +5,7 @@ import stat
 import time
 
 import pytest
+from paramiko.sftp import CMD_EXTENDED
 
 from clients import ClientError, Sftp
 from gateway import SANITIZED
@@ -307,3 +308,48 @@ def test_many_uploads_in_little_memory(radosgw, postern):
     assert all(w.result() for w in work)
     assert SANITIZED or most - before < (32 + 64) << 10, f"{before} KiB before, {most} KiB at most"
     assert radosgw.client.uploads(bucket) == []
+
+
+FAILURE, OP_UNSUPPORTED = 4, 8
+
+
+def code_of(sftp, work):
+    """The status code that the last request of work() was answered with."""
+    codes = []
+
+    def convert(message):
+        codes.append(message.get_int())
+        if codes[-1] != 0:
+            raise OSError(message.get_text())
+    sftp._convert_status = convert
+    try:
+        work()
+    except OSError:
+        pass
+    finally:
+        del sftp._convert_status
+    return codes[-1]
+
+
+@pytest.mark.parametrize("store_kind", ["radosgw", "apache", "httpfs"])
+def test_what_a_store_cannot_do(store, postern):
+    """The statuses of docs/backends.md."""
+    gateway = postern({"store": store.backend})
+    with session(gateway) as sftp:
+        sftp.mkdir("/folder")
+        write_all(sftp, "/file", b"0123456789")
+
+        def extended(name, *words):
+            return lambda: sftp._request(CMD_EXTENDED, name, *words)
+
+        rows = [(OP_UNSUPPORTED, lambda: sftp.symlink("/file", "/link")),
+                (OP_UNSUPPORTED, extended("hardlink@openssh.com", "/file", "/link")),
+                (OP_UNSUPPORTED, lambda: sftp.open("/file", "r+b")), (OP_UNSUPPORTED, lambda: sftp.open("/file", "ab")),
+                (OP_UNSUPPORTED, lambda: sftp.truncate("/file", 5)),
+                (FAILURE, lambda: sftp.posix_rename("/file", "/folder")),
+                (FAILURE, lambda: sftp.rename("/folder", "/file"))]
+        if store.kind != "httpfs":
+            rows.append((OP_UNSUPPORTED, extended("statvfs@openssh.com", "/")))
+        for number, (code, work) in enumerate(rows):
+            assert code_of(sftp, work) == code, number
+        assert sorted(sftp.listdir("/")) == ["file", "folder"] and read_all(sftp, "/file") == b"0123456789"
