@@ -68,8 +68,7 @@ bool web_stub_dav_many(const struct web_stub_call *k)
                 http_stub_pause(k->c, 20);
         }
     }
-    if (ok)
-        ok = http_stub_send(k->c, out.data, out.len) && http_stub_text(k->c, MULTI_TAIL);
+    (void)(ok && http_stub_send(k->c, out.data, out.len) && http_stub_text(k->c, MULTI_TAIL));
     gw_buf_free(&out);
     return false;
 }
