@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/ssh/algorithms.h"
 
@@ -51,12 +52,23 @@ static int pem_passphrase(char *buf, int size, int rwflag, void *u)
     return (int)strlen(pass);
 }
 
+/* OpenSSH's server refuses such a key. Containers are given theirs as files that everybody in them
+ * may read: it is said, and taken. */
+static void warn_if_exposed(const char *path, int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IRWXO) != 0)
+        LOG_EVENT(LOG_LVL_WARN, NULL, "host_key_exposed", log_str("file", path),
+                  log_str("msg", "everybody on this machine may read or change it: chmod 600"));
+}
+
 /* The whole file into *text. */
 static enum gw_err read_key_file(const char *path, struct gw_buf *text, struct gw_errmsg *msg)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return gw_err_set(msg, GW_CONFIG, "%s: %s", path, strerrordesc_np(errno));
+    warn_if_exposed(path, fd);
     for (;;) {
         uint8_t *to = gw_buf_reserve(text, 4096);
         ssize_t n = to != NULL ? read(fd, to, 4096) : 0;

@@ -121,6 +121,18 @@ def test_check_names_what_is_passed_over(postern, keys):
     assert re.search(r" warn public_key_refused user=alice index=1 reason=", done.stderr), done.stderr
 
 
+@pytest.mark.parametrize("mode,said", [(0o600, False), (0o640, False), (0o644, True), (0o602, True)], ids=oct)
+def test_check_names_a_host_key_that_everybody_may_touch(mode, said, postern, keys, tmp_path):
+    """OpenSSH's server refuses it; a container is given its keys that way."""
+    copy = tmp_path / "copy"
+    copy.write_bytes(keys.host.read_bytes())
+    copy.chmod(mode)
+    gateway = postern({"memory": {"type": "memory"}}, start=False, ssh={"host_keys": [{"file": str(copy)}]})
+    done = command(gateway, "check")
+    assert done.returncode == OK
+    assert (f" warn host_key_exposed file={copy} msg=" in done.stderr) == said, done.stderr
+
+
 def test_check_broken_json_and_missing_file(idle, tmp_path):
     idle.config.write_text('{"listen": [}')
     done = command(idle, "check")
