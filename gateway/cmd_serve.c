@@ -9,12 +9,15 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/server.h"
+#include "gateway/watchdog.h"
 
 /* How long after timeouts.drain_s what sessions left behind (an upload being aborted) may take:
  * sessions end when it is over, and a store that answers needs no more. */
 #define CLEANUP_MS 2000u
-/* And when a bug keeps the process. */
+/* And when a bug keeps the process that was told to go. */
 #define AFTER_DRAIN_S 15u
+/* After a second signal: for peers to hear of it, and for the log. */
+#define AT_ONCE_MS 1000u
 
 /* The gateway while it serves: what a signal acts upon. */
 struct serving {
@@ -24,32 +27,29 @@ struct serving {
     uint64_t end_ms; /* of uv_hrtime(): when nobody waits for a store any more */
     uv_signal_t term, intr, hup;
     bool ending;
+    int forced; /* the second signal */
 };
 
 /* The buffers of a transfer come and go by the hundred KiB. glibc's own limits grow with them, up
  * to 32 MiB, and what one busy hour needed would stay in the heap for ever. */
 #define HEAP_BLOCK_BYTES (512 * 1024)
 
-static void on_alarm(int sig)
-{
-    (void)sig;
-    _exit(EX_SOFTWARE);
-}
+static const char second_signal[] = "second signal";
 
 static void on_end(uv_signal_t *handle, int sig)
 {
     struct serving *sv = handle->data;
     loop_turn_uncounted(server_loop(sv->server));
     if (sv->ending) {
-        LOG_EVENT(LOG_LVL_WARN, NULL, "stop", log_str("reason", "second signal"));
-        log_close();
-        _exit(128 + sig);
+        sv->forced = sig;
+        watchdog_arm(AT_ONCE_MS, 128 + sig, second_signal);
+        server_end(sv->server);
+        return;
     }
     sv->ending = true;
     sv->end_ms = uv_hrtime() / 1000000 + sv->drain_s * UINT64_C(1000) + CLEANUP_MS;
-    /* Even a bug must not keep a process that was told to go. */
-    signal(SIGALRM, on_alarm);
-    alarm(sv->drain_s + AFTER_DRAIN_S);
+    watchdog_arm((sv->drain_s + AFTER_DRAIN_S) * UINT64_C(1000), EX_SOFTWARE,
+                 "the end took longer than timeouts.drain_s and 15 s");
     server_drain(sv->server);
     uv_unref((uv_handle_t *)handle);
 }
@@ -145,6 +145,11 @@ static void serve(struct settings *s, struct server *server, const char *config)
     watch(&sv, &sv.intr, on_end, SIGINT);
     watch(&sv, &sv.hup, on_hup, SIGHUP);
     server_run(server);
+    if (sv.forced != 0) { /* nothing is waited for that a store still owes */
+        LOG_EVENT(LOG_LVL_WARN, NULL, "stop", log_str("reason", second_signal));
+        log_close();
+        _exit(128 + sv.forced);
+    }
     uv_close((uv_handle_t *)&sv.term, NULL);
     uv_close((uv_handle_t *)&sv.intr, NULL);
     uv_close((uv_handle_t *)&sv.hup, NULL);

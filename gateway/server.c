@@ -237,6 +237,12 @@ void server_drain(struct server *srv)
         worker_drain(srv->workers[i], grace_s * UINT64_C(1000));
 }
 
+void server_end(struct server *srv)
+{
+    for (unsigned i = 0; i < srv->nworkers; i++)
+        worker_end(srv->workers[i]);
+}
+
 enum gw_err server_reload(struct server *srv, struct settings *s, struct gw_errmsg *msg)
 {
     struct snapshot *sn = NULL;

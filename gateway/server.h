@@ -20,6 +20,8 @@ void server_run(struct server *srv);
 /* Accepts no more, ends each session when it is idle, all of them after timeouts.drain_s.
  * Idempotent. */
 void server_drain(struct server *srv);
+/* After server_drain(): all sessions end now. */
+void server_end(struct server *srv);
 /*
  * New sessions use `s`, those that run keep theirs. What listens, limits.loops and limits.memory_mb
  * stay as they were at start. Takes a reference of s. Errors: GW_CONFIG, and everything stays as it

@@ -345,15 +345,20 @@ static uint64_t keeping_ms(uint64_t grace_ms)
     return grace_ms / 3 < CONN_KEEP_MS ? grace_ms / 3 : CONN_KEEP_MS;
 }
 
+static void close_all_now(struct worker *w, const char *why)
+{
+    LIST_EACH_SAFE(it, next, &w->sessions)
+    {
+        struct session *s = LIST_ENTRY(it, struct session, node);
+        conn_close_now(s->conn, why);
+    }
+}
+
 static void grace_over(void *arg)
 {
     struct worker *w = arg;
     w->grace = NULL;
-    LIST_EACH_SAFE(it, next, &w->sessions)
-    {
-        struct session *s = LIST_ENTRY(it, struct session, node);
-        conn_close_now(s->conn, "shutdown: timeouts.drain_s is over");
-    }
+    close_all_now(w, "shutdown: timeouts.drain_s is over");
 }
 
 static void grace_ends(void *arg)
@@ -398,6 +403,18 @@ void worker_drain(struct worker *w, uint64_t grace_ms)
     d->worker = w;
     d->grace_ms = grace_ms;
     loop_post(w->loop, drain_arrives, d);
+}
+
+static void end_arrives(void *arg)
+{
+    struct worker *w = arg;
+    op_cancel(&w->grace);
+    close_all_now(w, "shutdown: at once");
+}
+
+void worker_end(struct worker *w)
+{
+    loop_post(w->loop, end_arrives, w);
 }
 
 static void sweep_done(void *arg, enum gw_err err, const char *text)

@@ -44,6 +44,9 @@ void worker_reload(struct worker *w, struct snapshot *sn);
 /* Any thread. Idle sessions end now, the others when they become idle, all of them after grace_ms.
  */
 void worker_drain(struct worker *w, uint64_t grace_ms);
+/* Any thread, after worker_drain(). All sessions end now, and what they have open is thrown away.
+ */
+void worker_end(struct worker *w);
 
 /* On the loop's thread, once, before sessions come: removes what a killed process left in the
  * stores. */

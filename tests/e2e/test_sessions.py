@@ -13,6 +13,7 @@ import pytest
 from gateway import PASSWORD, SANITIZED, wait_for
 from proxies import Fault, FaultProxy, part, whole
 from raw import close, connected, read_all, session, status_of, write_all
+from test_ssh_traps import Dribble
 
 DATA = os.urandom(1 << 20)
 
@@ -220,7 +221,31 @@ def test_term_does_not_wait_for_ever(how, postern, tmp_path):
             gateway.signal(signal.SIGTERM)
         gateway.wait_end()
         gateway.stop(0 if how == "drain_s is over" else 128 + signal.SIGTERM)
+    assert [(e["path"], e["result"]) for e in gateway.events("partial")] == [("/never", "session_ended")]
+    assert gateway.events("disconnect")[0]["reason"] == (
+        "shutdown: timeouts.drain_s is over" if how == "drain_s is over" else "shutdown: at once")
+    assert gateway.events("stop")[0]["reason"] == ("drained" if how == "drain_s is over" else "second signal")
     assert [p for p in tmp_path.iterdir() if p.name == "never"] == []
+
+
+def test_second_term_waits_for_nobody(postern, tmp_path):
+    """Neither for a peer that does not hear it."""
+    gateway = postern({"disk": {"type": "local", "root": str(tmp_path)}}, timeouts={"drain_s": 600})
+    proxy = Dribble(gateway.port, 65536)
+    try:
+        with session(gateway, port=proxy.port) as sftp:
+            file = sftp.open("/never", "wb")
+            file.write(DATA)
+            sftp.stat("/")  # all of it has arrived
+            proxy.stopped.set()
+            gateway.signal(signal.SIGTERM)
+            gateway.wait_event("drain")
+            gateway.signal(signal.SIGTERM)
+            gateway.stop(128 + signal.SIGTERM)
+    finally:
+        proxy.close()
+    assert gateway.events("partial")[0]["path"] == "/never"
+    assert gateway.events("stop")[0]["reason"] == "second signal"
 
 
 def kept_users(keys):
