@@ -29,6 +29,7 @@ struct remote {
     unsigned running;
     unsigned good; /* successes since `slots` last changed */
     struct list waiting;
+    char cause[256]; /* of the last fault */
 };
 
 enum state {
@@ -282,6 +283,8 @@ static bool cure(struct call *k)
 static void log_fault(const struct call *k, const struct http_res *http, bool again)
 {
     const struct remote_answer *a = &k->answer;
+    const char *cause = http_res_err(http) != GW_OK ? http_res_errtext(http) : NULL;
+    snprintf(k->remote->cause, sizeof k->remote->cause, "%s", cause == NULL ? "" : cause);
     /* What a client asks about and is not there is no fault. */
     if (a->err == GW_NOT_FOUND || a->err == GW_EXISTS || a->err == GW_EOF || a->expected)
         return;
@@ -291,8 +294,7 @@ static void log_fault(const struct call *k, const struct http_res *http, bool ag
     LOG_EVENT(again ? LOG_LVL_INFO : LOG_LVL_WARN, k->req.log,
               again ? conf->type->events.retry : conf->type->events.error,
               log_str(conf->log_key, conf->log_value), log_str("method", k->method),
-              log_str("key", k->name), log_str("text", a->text),
-              log_str("cause", http_res_err(http) != GW_OK ? http_res_errtext(http) : NULL),
+              log_str("key", k->name), log_str("text", a->text), log_str("cause", cause),
               log_u64("attempt", k->attempts));
 }
 
@@ -529,6 +531,11 @@ void remote_resume(struct op *op)
     struct call *k = (struct call *)op;
     if (k->state == STATE_SENT)
         http_resume(k->step);
+}
+
+const char *remote_cause(const struct remote *r)
+{
+    return r->cause;
 }
 
 struct loop *remote_loop(const struct remote *r)

@@ -158,6 +158,9 @@ struct op *remote_start(struct remote *r, const struct remote_req *req, remote_d
 void remote_resume(struct op *op);
 
 struct loop *remote_loop(const struct remote *r);
+/* Why the last attempt got no answer, in libcurl's words: it names hosts and certificates, so it is
+ * for operators only. "" = it got one. */
+const char *remote_cause(const struct remote *r);
 /* Ends a task with res's err and text; GW_OK as well. */
 void remote_end_task(struct fs_task *t, const struct remote_res *res);
 /* An fs_res with res's err and text. */

@@ -43,6 +43,9 @@ int cmd_config_path(const char *given, const char **config);
 enum gw_err cmd_read_settings(const char *config, struct settings **out, struct gw_buf *problems);
 /* EX_OK and *out; or EX_CONFIG, and every problem is on stderr. */
 int cmd_load_settings(const char *config, struct settings **out);
+/* What only shows when it is made (host keys, stores, verifiers, files): a line each, in *problems.
+ */
+void cmd_check_by_making(struct settings *s, struct gw_buf *problems);
 /* The kinds that this build has: OPT_SLOT_COUNT of them. */
 const struct opt_kinds *cmd_kinds(void);
 /* "FILE: 3 problems" and the lines of *problems, on stderr. */

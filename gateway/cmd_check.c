@@ -24,6 +24,7 @@ struct trial {
     struct budget *budget;
     struct backend **backends;
     struct auth *auth;
+    bool quiet; /* no word about what is good */
 };
 
 /* One question that is under way. All are asked at once: dead stores take their time. */
@@ -102,6 +103,7 @@ static void probe_all(struct trial *t)
         all[n].op = auth_probe(t->auth, i, on_verifier, &all[n]);
     }
     left = n;
+    log_level_now = LOG_LVL_ERROR; /* what a store warns of is what its probe says */
     probes_run(t, all, n, &left);
     mem_free(all);
 }
@@ -123,7 +125,7 @@ static void check_by_making(struct trial *t)
     const struct opt_any *confs = s->backends.v;
     if (host_keys_load(s, &keys, &msg) != GW_OK)
         note(t, &msg);
-    for (size_t i = 0; keys != NULL && i < host_keys_count(keys); i++)
+    for (size_t i = 0; keys != NULL && !t->quiet && i < host_keys_count(keys); i++)
         printf("ssh.host_keys[%zu]: %s\n", i, host_keys_fingerprint(keys, i));
     host_keys_free(&keys);
     if (s->state_dir != NULL && spool_check(s->state_dir, &msg) != GW_OK)
@@ -182,15 +184,31 @@ static void trial_free(struct trial *t)
     settings_unref(&t->settings);
 }
 
+static enum gw_err trial_make(struct trial *t)
+{
+    if (loop_new(&t->loop) != GW_OK)
+        return GW_NO_MEMORY;
+    t->budget = budget_new((size_t)t->settings->limits.memory_mb * 1024 * 1024);
+    t->backends = mem_array(t->settings->backends.n, sizeof(struct backend *));
+    check_by_making(t);
+    return GW_OK;
+}
+
+void cmd_check_by_making(struct settings *s, struct gw_buf *problems)
+{
+    struct trial t = {.settings = settings_ref(s), .quiet = true};
+    gw_buf_init(&t.problems, CMD_PROBLEMS_MAX);
+    if (trial_make(&t) == GW_OK)
+        gw_buf_put_text(problems, gw_buf_cstr(&t.problems));
+    trial_free(&t);
+}
+
 static int trial_run(struct trial *t, const char *config, bool probe)
 {
     enum gw_err err = cmd_read_settings(config, &t->settings, &t->problems);
     if (err == GW_OK) {
-        if (loop_new(&t->loop) != GW_OK)
+        if (trial_make(t) != GW_OK)
             return cmdline_fail("check", EX_OSERR, "no event loop to be had");
-        t->budget = budget_new((size_t)t->settings->limits.memory_mb * 1024 * 1024);
-        t->backends = mem_array(t->settings->backends.n, sizeof(struct backend *));
-        check_by_making(t);
         if (t->problems.len == 0 && t->settings->users != NULL)
             check_tree(t);
     }

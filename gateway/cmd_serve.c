@@ -54,6 +54,15 @@ static void on_end(uv_signal_t *handle, int sig)
     uv_unref((uv_handle_t *)handle);
 }
 
+static void log_problems(const char *event, const char *line)
+{
+    while (*line != '\0') {
+        size_t n = strcspn(line, "\n");
+        LOG_EVENT(LOG_LVL_ERROR, NULL, event, log_bytes("problem", line, n));
+        line += n + (line[n] == '\n');
+    }
+}
+
 /* NULL = it has mistakes, which are in the log now: who reads that does not see our stderr. */
 static struct settings *read_again(const char *config)
 {
@@ -62,11 +71,7 @@ static struct settings *read_again(const char *config)
     gw_buf_init(&problems, CMD_PROBLEMS_MAX);
     if (cmd_read_settings(config, &s, &problems) != GW_OK) {
         settings_unref(&s);
-        for (const char *line = gw_buf_cstr(&problems); *line != '\0';) {
-            size_t n = strcspn(line, "\n");
-            LOG_EVENT(LOG_LVL_ERROR, NULL, "reload_problem", log_bytes("problem", line, n));
-            line += n + (line[n] == '\n');
-        }
+        log_problems("reload_problem", gw_buf_cstr(&problems));
     }
     gw_buf_free(&problems);
     return s;
@@ -157,6 +162,17 @@ static void serve(struct settings *s, struct server *server, const char *config)
     LOG_EVENT(LOG_LVL_INFO, NULL, "stop", log_str("reason", "drained"));
 }
 
+/* The start ends at the first problem that it meets; who mends them wants to know of all. */
+static void start_failed(struct settings *s, const struct gw_errmsg *first)
+{
+    struct gw_buf problems;
+    gw_buf_init(&problems, CMD_PROBLEMS_MAX);
+    cmd_check_by_making(s, &problems);
+    log_problems("start_problem", gw_buf_cstr(&problems));
+    gw_buf_free(&problems);
+    LOG_EVENT(LOG_LVL_ERROR, NULL, "start_failed", log_str("msg", first->text));
+}
+
 int cmd_serve(int argc, char **argv)
 {
     const char *config = NULL;
@@ -182,7 +198,7 @@ int cmd_serve(int argc, char **argv)
     if (err == GW_OK) {
         serve(s, server, config);
     } else {
-        LOG_EVENT(LOG_LVL_ERROR, NULL, "start_failed", log_str("msg", msg.text));
+        start_failed(s, &msg);
         code = err == GW_CONFIG ? EX_CONFIG : EX_UNAVAILABLE;
     }
     log_close();

@@ -1,5 +1,6 @@
 #include "backends/http/web.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "backends/http/dav.h"
@@ -188,6 +189,7 @@ static enum gw_err store_view(struct backend *b, const struct backend_view *args
 
 struct probe {
     struct fs_task task;
+    const struct web_store *store;
     struct web_access *access;
     backend_done_fn *done;
     void *arg;
@@ -210,14 +212,21 @@ static void probe_seen(void *arg, const struct fs_res *res)
     p->task.step = NULL;
     enum gw_err err = res->err;
     const char *text = res->text != NULL ? res->text : gw_err_text(err);
-    if (err == GW_NOT_FOUND)
+    const char *cause = remote_cause(p->store->remote);
+    char both[FS_TEXT_MAX];
+    if (err != GW_OK && *cause != '\0') {
+        snprintf(both, sizeof both, "%s: %s", text, cause);
+        text = both;
+    } else if (err == GW_NOT_FOUND) {
         text = "there is no such folder: check the path of `url`";
-    else if (err == GW_DENIED && p->access->nlines == 0)
+    } else if (err == GW_DENIED && p->access->nlines == 0) {
         text = "the server refuses who does not say who it is: set `auth`";
-    else if (err == GW_OK && res->attr->kind != FS_KIND_DIR)
-        err = GW_NOT_DIR, text = "`url` is a file, not a folder";
-    else if (err == GW_OK)
+    } else if (err == GW_OK && res->attr->kind != FS_KIND_DIR) {
+        err = GW_NOT_DIR;
+        text = "`url` is a file, not a folder";
+    } else if (err == GW_OK) {
         text = "the server answers";
+    }
     fs_task_fail(&p->task, err, text);
 }
 
@@ -227,6 +236,7 @@ static struct op *store_probe(struct backend *b, backend_done_fn *done, void *ar
     struct probe *p = fs_task_new(sizeof *p, b, NULL, probe_end, NULL);
     p->task.arg = p;
     p->task.release = probe_release;
+    p->store = s;
     p->access = access_new(s, &s->conf->auth);
     p->done = done;
     p->arg = arg;

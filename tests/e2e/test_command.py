@@ -68,6 +68,34 @@ def test_check_names_all_at_once(idle):
         assert len(said.strip().splitlines()) >= 5
 
 
+def test_what_cannot_be_made_is_named_all_at_once(postern, tmp_path):
+    """A start says everything that `check` says, not only what it met first."""
+    gateway = postern({name: {"type": "local", "root": str(tmp_path / name)} for name in ("one", "two")}, start=False)
+    rewrite(gateway, lambda s: s["auth"]["verifiers"][0].update(path="/nonexistent/users"))
+    for word in ("check", "serve"):
+        done = command(gateway, word)
+        assert done.returncode == CONFIG
+        for piece in ("backends.one.root: ", "backends.two.root: ", "auth.verifiers[0].path: /nonexistent/users"):
+            assert piece in done.stderr, f"{word} does not name {piece}:\n{done.stderr}"
+
+
+@pytest.mark.parametrize("backend", [
+    {"type": "http", "dialect": "webdav", "url": "http://127.0.0.1:PORT/", "max_retries": 0},
+    {"type": "http", "dialect": "httpfs", "url": "http://127.0.0.1:PORT/", "max_retries": 0},
+    {"type": "s3", "bucket": "b", "endpoint": "http://127.0.0.1:PORT", "max_retries": 0,
+     "credentials": {"access_key_id": "a", "secret_access_key": "b"}},
+], ids=["webdav", "httpfs", "s3"])
+def test_probe_says_it_once(backend, postern):
+    """A store that is not there is one line, which says why."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = str(closed.getsockname()[1])
+    backend = json.loads(json.dumps(backend).replace("PORT", port))
+    done = command(postern({"store": backend}, start=False), "check", "--probe")
+    assert done.returncode == UNAVAILABLE
+    [_, line] = done.stderr.splitlines()
+    assert line.startswith("  backends.store: ") and port in line
+
+
 @pytest.mark.parametrize("change,said", [
     (lambda s: s.pop("backends"), "backends"),
     (lambda s: s["auth"].pop("verifiers"), "auth.verifiers"),
