@@ -1,4 +1,4 @@
-"""Listings off a server of the test's own: 100,000 entries whose end is held back, and pages of httpfs."""
+"""HTTP stores on a server of the test's own: a listing whose end is held back, pages, redirects, a server in trouble."""
 import http.server
 import re
 import threading
@@ -55,7 +55,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def chunk(self, text):
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text.encode()))
+        if text:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text.encode()))
 
     def do_PROPFIND(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -64,7 +65,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         asked = urllib.parse.urlsplit(self.path)
         self.server.asked.append((asked.query, self.headers["Authorization"]))
-        if "/readdir/" in self.path and self.server.pages:
+        if self.server.elsewhere:
+            self.send_response(302)
+            self.send_header("Location", self.server.elsewhere + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif self.server.in_trouble:
+            self.answer(503, [])
+        elif "/readdir/" in self.path and self.server.pages:
             names, mark = self.server.pages[urllib.parse.parse_qs(asked.query).get("after", [""])[0]]
             self.answer(200, ["[%s]" % ",".join('{"name":"%s","size":1,"mode":420}' % name for name in names)], mark)
         elif "/readdir/" in self.path:
@@ -73,16 +81,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, ['{"name":"/","size":0,"mode":2147484141}'])
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.seen, self.hold, self.entries, self.pages = threading.Event(), None, 0, {}
+        self.asked, self.elsewhere, self.in_trouble = [], None, False
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()
+
+    def end(self):
+        self.seen.set()
+        self.shutdown()
+        self.server_close()
+
+
 @pytest.fixture
 def server():
-    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.daemon_threads = True
-    made.seen, made.hold, made.pages, made.asked = threading.Event(), None, {}, []
-    threading.Thread(target=made.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()
+    made = Server()
     yield made
-    made.seen.set()
-    made.shutdown()
-    made.server_close()
+    made.end()
+
+
+@pytest.fixture
+def other_server():
+    made = Server()
+    yield made
+    made.end()
 
 
 def most_memory_kib(gateway):
@@ -106,8 +132,7 @@ def batches(sftp):
 
 @pytest.mark.parametrize("dialect", ["webdav", "httpfs"])
 def test_early_and_in_constant_memory(dialect, server, postern):
-    port = server.server_address[1]
-    gateway = postern({"store": {"type": "http", "dialect": dialect, "url": f"http://127.0.0.1:{port}/dav/"}})
+    gateway = postern({"store": {"type": "http", "dialect": dialect, "url": f"{server.url}/dav/"}})
     with session(gateway) as sftp:
         server.entries, server.hold = WARM_UP, None
         assert sum(batches(sftp)) == WARM_UP + DOTS
@@ -122,6 +147,10 @@ def test_early_and_in_constant_memory(dialect, server, postern):
     assert SANITIZED or grown < 16 << 10, f"{grown} KiB more for {ENTRIES} entries"
 
 
+def httpfs_at(server, **more):
+    return dict({"type": "http", "dialect": "httpfs", "url": f"{server.url}/fs/"}, **more)
+
+
 A, B, C = (["a1", "a2"], "a%20mark"), (["b1"], "last"), (["c1"], None)
 
 
@@ -132,9 +161,7 @@ A, B, C = (["a1", "a2"], "a%20mark"), (["b1"], "last"), (["c1"], None)
 def test_pages(pages, names, server, postern):
     """The mark of `Next` goes back as it came; one that leads nowhere ends the listing with an error."""
     server.pages = pages
-    url = f"http://127.0.0.1:{server.server_address[1]}/fs/"
-    gateway = postern({"store": {"type": "http", "dialect": "httpfs", "url": url,
-                                 "auth": {"type": "bearer", "token": "a token"}}})
+    gateway = postern({"store": httpfs_at(server, auth={"type": "bearer", "token": "a token"})})
     with session(gateway) as sftp:
         if names is None:
             assert "leads nowhere" in status_of(lambda: sftp.listdir("/"))
@@ -144,3 +171,22 @@ def test_pages(pages, names, server, postern):
     assert set(proofs) == {"Bearer a token"}
     assert names is None or [q for q in queries if "limit" in q] == ["limit=1000", "limit=1000&after=a%20mark",
                                                                        "limit=1000&after=last"][:len(pages)]
+
+
+def test_redirect_to_another_server(server, other_server, postern):
+    """Not followed: nobody else is asked, and no credentials go there."""
+    server.elsewhere = other_server.url
+    gateway = postern({"store": httpfs_at(server, auth={"type": "bearer", "token": "a token"})})
+    with session(gateway) as sftp:
+        for deed in (lambda: sftp.listdir("/"), lambda: sftp.open("/f"), lambda: sftp.stat("/f")):
+            assert "redirects to another one" in status_of(deed)
+    assert server.asked and not other_server.asked
+
+
+def test_deadline_of_repetitions(server, postern):
+    """A server in trouble is asked again, and given up in time: long before `max_retries` here."""
+    server.in_trouble = True
+    gateway = postern({"store": httpfs_at(server, timeout_s=1, max_retries=20)})
+    with session(gateway) as sftp:
+        assert "not available" in status_of(lambda: sftp.stat("/f"))
+    assert 1 < len(server.asked) < 20
