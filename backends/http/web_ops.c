@@ -283,11 +283,17 @@ struct op *web_ops_remove(struct fs *fs, const char *path, fs_done_fn *done, voi
 
 /* ---- folders ---- */
 
-/* Its answer was lost, or is not to be trusted. */
-static void keep(struct name_op *o, const struct remote_res *res)
+/* Where its answer was lost, or is not to be trusted, what is at its path tells. */
+static void end_or_look(struct name_op *o, const struct remote_res *res, fs_done_fn *then)
 {
+    o->task.step = NULL;
+    if (res->err == GW_OK || !res->maybe_done) {
+        remote_end_task(&o->task, res);
+        return;
+    }
     o->err = res->err;
     snprintf(o->text, sizeof o->text, "%s", res->text != NULL ? res->text : gw_err_text(res->err));
+    o->task.step = dialect_of(o)->look(o->view->access, o->path, o->task.log, then, o);
 }
 
 static void end_looked(struct name_op *o, bool done)
@@ -304,14 +310,7 @@ static void made_looked(void *arg, const struct fs_res *res)
 
 static void made(void *arg, const struct remote_res *res)
 {
-    struct name_op *o = arg;
-    o->task.step = NULL;
-    if (res->err == GW_OK || !res->maybe_done) {
-        remote_end_task(&o->task, res);
-        return;
-    }
-    keep(o, res);
-    o->task.step = dialect_of(o)->look(o->view->access, o->path, o->task.log, made_looked, o);
+    end_or_look(arg, res, made_looked);
 }
 
 /* Not every server minds that the name is taken. */
@@ -403,14 +402,7 @@ static void source_looked(void *arg, const struct fs_res *res)
 
 static void moved(void *arg, const struct remote_res *res)
 {
-    struct name_op *o = arg;
-    o->task.step = NULL;
-    if (res->err == GW_OK || !res->maybe_done) {
-        remote_end_task(&o->task, res);
-        return;
-    }
-    keep(o, res);
-    o->task.step = dialect_of(o)->look(o->view->access, o->path, o->task.log, source_looked, o);
+    end_or_look(arg, res, source_looked);
 }
 
 static void rename_to_looked(void *arg, const struct fs_res *res)
