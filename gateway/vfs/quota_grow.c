@@ -79,7 +79,8 @@ struct growth {
     struct op *step;
     struct quota_file *file;
     bool inside, again;
-    void (*go)(struct growth *g);
+    void (*go)(struct growth *g);   /* the first step */
+    void (*make)(struct growth *g); /* the last: `off` and `len` are what it will write */
     fs_done_fn *done;
     void *arg;
     struct quota_file *from; /* of a copy */
@@ -168,19 +169,7 @@ static struct growth *growth_new(struct quota_file *f, struct gw_span data, fs_d
     return g;
 }
 
-/* ---- write ---- */
-
-static void write_go(struct growth *g)
-{
-    struct quota_file *f = g->file;
-    enum gw_err err = will_hold(f, g->off, g->len);
-    if (err != GW_OK)
-        refuse(g, err, NULL);
-    else
-        g->step = fs_write(f->inner, g->off, gw_span_of(g->data, g->len), finished, g);
-}
-
-static void append_sized(void *arg, const struct fs_res *res)
+static void target_sized(void *arg, const struct fs_res *res)
 {
     struct growth *g = arg;
     g->step = NULL;
@@ -190,12 +179,27 @@ static void append_sized(void *arg, const struct fs_res *res)
     if (err != GW_OK)
         refuse(g, err, res->text);
     else
-        write_go(g);
+        g->make(g);
 }
 
-static void append_go(struct growth *g)
+static void make(struct growth *g)
 {
-    g->step = fs_fstat(g->file->inner, append_sized, g);
+    if (asks_size(g->file) && g->len > 0)
+        g->step = fs_fstat(g->file->inner, target_sized, g);
+    else
+        g->make(g);
+}
+
+/* ---- write ---- */
+
+static void write_make(struct growth *g)
+{
+    struct quota_file *f = g->file;
+    enum gw_err err = will_hold(f, g->off, g->len);
+    if (err != GW_OK)
+        refuse(g, err, NULL);
+    else
+        g->step = fs_write(f->inner, g->off, gw_span_of(g->data, g->len), finished, g);
 }
 
 enum gw_err quota_file_write_now(struct fs_file *file, uint64_t off, struct gw_span data)
@@ -226,7 +230,8 @@ struct op *quota_file_write(struct fs_file *file, uint64_t off, struct gw_span d
     if (g == NULL)
         return fs_fail(f->q->fs.loop, GW_NO_MEMORY, NULL, done, arg);
     g->off = off;
-    g->go = asks_size(f) && data.len > 0 ? append_go : write_go;
+    g->go = make;
+    g->make = write_make;
     begin(g);
     return &g->op;
 }
@@ -273,7 +278,7 @@ struct op *quota_file_fsetstat(struct fs_file *file, const struct fs_attr *attr,
 /* ---- copy: how much it will be only the source knows ---- */
 
 /* No more than was charged: the source may be growing. */
-static void copy_inner(struct growth *g)
+static void copy_make(struct growth *g)
 {
     struct quota_file *f = g->file;
     enum gw_err err = will_hold(f, g->off, g->len);
@@ -281,19 +286,6 @@ static void copy_inner(struct growth *g)
         refuse(g, err, NULL);
     else
         g->step = fs_copy(g->from->inner, g->from_off, g->len, f->inner, g->off, finished, g);
-}
-
-static void copy_target_sized(void *arg, const struct fs_res *res)
-{
-    struct growth *g = arg;
-    g->step = NULL;
-    enum gw_err err = res->err;
-    if (err == GW_OK)
-        err = quota_fits(g->file->q, res->attr->size + g->len);
-    if (err != GW_OK)
-        refuse(g, err, res->text);
-    else
-        copy_inner(g);
 }
 
 static void copy_sized(void *arg, const struct fs_res *res)
@@ -306,10 +298,7 @@ static void copy_sized(void *arg, const struct fs_res *res)
     }
     uint64_t left = res->attr->size > g->from_off ? res->attr->size - g->from_off : 0;
     g->len = g->len == 0 || g->len > left ? left : g->len;
-    if (asks_size(g->file))
-        g->step = fs_fstat(g->file->inner, copy_target_sized, g);
-    else
-        copy_inner(g);
+    make(g);
 }
 
 static void copy_go(struct growth *g)
@@ -329,6 +318,7 @@ struct op *quota_file_copy(struct fs_file *from, uint64_t off, uint64_t len, str
     g->off = to_off;
     g->len = len;
     g->go = copy_go;
+    g->make = copy_make;
     begin(g);
     return &g->op;
 }
