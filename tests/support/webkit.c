@@ -243,7 +243,7 @@ static bool holds(struct webkit *e, const char *name, const void *want, size_t n
     return web_stub_file(e->stub, name, &data) == (int64_t)n && memcmp(data, want, n) == 0;
 }
 
-bool webkit_status(struct webkit *e, const struct webkit_status_row *row)
+static bool is_status(struct webkit *e, const struct webkit_status_row *row)
 {
     web_stub_put(e->stub, "f", "old", 3);
     unsigned before = web_stub_requests(e->stub, row->word);
@@ -259,7 +259,7 @@ bool webkit_status(struct webkit *e, const struct webkit_status_row *row)
     return false;
 }
 
-bool webkit_upload(struct webkit *e, const struct webkit_upload_row *row)
+static bool is_upload(struct webkit *e, const struct webkit_upload_row *row)
 {
     web_stub_put(e->stub, "big", "old", 3);
     web_stub_fail(e->stub, row->fault, row->word, 0, 1, row->value, "http://other.example/dav/x");
@@ -276,4 +276,51 @@ bool webkit_upload(struct webkit *e, const struct webkit_upload_row *row)
             (int)row->fault, row->value, gw_err_name(err), whole ? "" : ", the file is another one",
             alone ? "" : ", something stays");
     return false;
+}
+
+unsigned webkit_uploads(struct webkit *e, const struct webkit_upload_row *rows, size_t n)
+{
+    unsigned wrong = 0;
+    for (size_t i = 0; i < n; i++)
+        wrong += !is_upload(e, &rows[i]);
+    return wrong;
+}
+
+unsigned webkit_statuses(struct webkit *e, const struct webkit_status_row *rows, size_t n)
+{
+    unsigned wrong = 0;
+    for (size_t i = 0; i < n; i++)
+        wrong += !is_status(e, &rows[i]);
+    return wrong;
+}
+
+unsigned webkit_reads(struct webkit *e, const char *word, const struct webkit_read_row *rows,
+                      size_t n)
+{
+    unsigned wrong = 0;
+    web_stub_put(e->stub, "big", e->big, WEBKIT_BIG);
+    for (size_t i = 0; i < n; i++) {
+        web_stub_fail(e->stub, rows[i].fault, word, rows[i].skip, rows[i].times, 0, NULL);
+        enum gw_err err = webkit_read_big(e);
+        web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
+        if (err == rows[i].err || err == rows[i].or_err)
+            continue;
+        fprintf(stderr, "row %zu: %s\n", i, gw_err_name(err));
+        wrong++;
+    }
+    return wrong;
+}
+
+enum gw_err webkit_read_replaced(struct webkit *e)
+{
+    struct fs_file *f = NULL;
+    uint8_t to[1000];
+    size_t n;
+    web_stub_put(e->stub, "big", e->big, WEBKIT_BIG);
+    must(sync_open(e->fs, "/big", FS_READ, &f) == GW_OK, "no file");
+    must(sync_read(f, 0, to, sizeof to, &n) == GW_OK, "no first read");
+    web_stub_put(e->stub, "big", e->big, WEBKIT_BIG);
+    enum gw_err err = sync_read(f, WEBKIT_BIG / 2, to, sizeof to, &n);
+    fs_abort(&f);
+    return err;
 }

@@ -41,7 +41,9 @@ bool webkit_many(struct webkit *e, const char *word);
 /* Until one file is left: what was staged is removed when its upload has ended already. */
 bool webkit_until_clean(struct webkit *e);
 
-/* The server answers `status` to two requests with this word, after `skip`. False, printed: not as
+/* Rows of bad days: each gives how many are wrong. */
+
+/* The server answers `status` to two requests with this word, after `skip`. Wrong, printed: not as
  * the row says, or "/f" is not whole, or something of a reserved name stays. */
 struct webkit_status_row {
     const char *word;
@@ -50,9 +52,9 @@ struct webkit_status_row {
     enum gw_err err;
     unsigned requests; /* with this word: 2 = it was tried again */
 };
-bool webkit_status(struct webkit *e, const struct webkit_status_row *row);
+unsigned webkit_statuses(struct webkit *e, const struct webkit_status_row *rows, size_t n);
 
-/* One fault in an upload of "/big". False, printed: not as the row says, or neither the old file
+/* One fault in an upload of "/big". Wrong, printed: not as the row says, or neither the old file
  * nor the new one is there, whole, as `err` says. */
 struct webkit_upload_row {
     webkit_fn *act;
@@ -62,6 +64,18 @@ struct webkit_upload_row {
     enum gw_err err;
     enum gw_err or_err; /* as well: a reset may be quicker than the answer */
 };
-bool webkit_upload(struct webkit *e, const struct webkit_upload_row *row);
+unsigned webkit_uploads(struct webkit *e, const struct webkit_upload_row *rows, size_t n);
+
+/* One fault in the requests with `word`, by which "/big" is read. Wrong, printed: not as the row
+ * says. */
+struct webkit_read_row {
+    enum web_stub_fault fault;
+    unsigned skip, times;
+    enum gw_err err, or_err;
+};
+unsigned webkit_reads(struct webkit *e, const char *word, const struct webkit_read_row *rows,
+                      size_t n);
+/* What a read says of "/big" that was replaced since it was opened. */
+enum gw_err webkit_read_replaced(struct webkit *e);
 
 #endif

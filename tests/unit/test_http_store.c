@@ -60,10 +60,7 @@ static void test_statuses(void **state)
         {"MOVE", webkit_rename, 409, 0, GW_NO_PATH, 1},
         {"MOVE", webkit_rename, 502, 0, GW_UPSTREAM, 2},
     };
-    unsigned wrong = 0;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        wrong += !webkit_status(e, &rows[i]);
-    assert_int_equal(wrong, 0);
+    assert_int_equal(webkit_statuses(e, rows, sizeof rows / sizeof rows[0]), 0);
 }
 
 static void test_words(void **state)
@@ -104,11 +101,7 @@ static void test_words(void **state)
 static void test_reads(void **state)
 {
     struct webkit *e = *state;
-    static const struct {
-        enum web_stub_fault fault;
-        unsigned skip, times;
-        enum gw_err err, or_err;
-    } rows[] = {
+    static const struct webkit_read_row rows[] = {
         {WEB_STUB_NONE, 0, 0, GW_OK, GW_OK},
         {WEB_STUB_TRUNCATE, 0, 3, GW_OK, GW_OK},
         {WEB_STUB_SHORT, 1, 3, GW_OK, GW_OK},
@@ -122,30 +115,12 @@ static void test_reads(void **state)
         {WEB_STUB_NO_SIZE, 0, 9, GW_UPSTREAM, GW_UPSTREAM},
         {WEB_STUB_HANG, 1, 1, GW_OK, GW_OK},
     };
-    web_stub_put(e->stub, "big", e->big, WEBKIT_BIG);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        web_stub_fail(e->stub, rows[i].fault, "GET", rows[i].skip, rows[i].times, 0, NULL);
-        enum gw_err err = webkit_read_big(e);
-        bool expected = err == rows[i].err || err == rows[i].or_err;
-        if (!expected)
-            print_error("row %zu: %s\n", i, gw_err_name(err));
-        assert_true(expected);
-        web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
-    }
+    assert_int_equal(webkit_reads(e, "GET", rows, sizeof rows / sizeof rows[0]), 0);
 }
 
 static void test_replaced_while_read(void **state)
 {
-    struct webkit *e = *state;
-    struct fs_file *f = NULL;
-    uint8_t to[1000];
-    size_t n;
-    web_stub_put(e->stub, "big", e->big, WEBKIT_BIG);
-    assert_int_equal(sync_open(e->fs, "/big", FS_READ, &f), GW_OK);
-    assert_int_equal(sync_read(f, 0, to, sizeof to, &n), GW_OK);
-    web_stub_put(e->stub, "big", e->big, WEBKIT_BIG);
-    assert_int_equal(sync_read(f, WEBKIT_BIG / 2, to, sizeof to, &n), GW_CHANGED);
-    fs_abort(&f);
+    assert_int_equal(webkit_read_replaced(*state), GW_CHANGED);
 }
 
 /* ---- writing ---- */
@@ -192,10 +167,7 @@ static void test_uploads(void **state)
         {webkit_write_big, WEB_STUB_EARLY_RESET, "PUT", 507, GW_NO_SPACE, GW_IO},
         {webkit_write_big, WEB_STUB_EARLY_RESET, "PUT", 201, GW_UPSTREAM, GW_IO},
     };
-    unsigned wrong = 0;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        wrong += !webkit_upload(e, &rows[i]);
-    assert_int_equal(wrong, 0);
+    assert_int_equal(webkit_uploads(e, rows, sizeof rows / sizeof rows[0]), 0);
 }
 
 static void test_abort(void **state)
