@@ -1,5 +1,6 @@
 """Many at once, and the end of the day: no session waits for another, TERM lets transfers finish."""
 import asyncio
+import contextlib
 import json
 import os
 import pathlib
@@ -12,8 +13,8 @@ import pytest
 
 from gateway import PASSWORD, SANITIZED, wait_for
 from proxies import Fault, FaultProxy, part, whole
-from raw import close, connected, read_all, session, status_of, write_all
-from test_ssh_traps import Dribble
+from raw import close, connected, key_of, read_all, session, status_of, write_all
+from test_ssh_traps import Dribble, frozen, packet
 
 DATA = os.urandom(1 << 20)
 
@@ -180,6 +181,27 @@ def test_limit_per_source(postern):
     finally:
         for h in held:
             h.__exit__(None, None, None)
+
+
+def test_many_that_end_at_once(postern, keys):
+    """What an end costs is spread over turns: whoever asks for something after a hundred have gone is served before
+    they all have been put away."""
+    count = 120
+    gateway = postern({"memory": {"type": "memory"}},
+                      limits={"loops": 1, "connections": 500, "connections_per_source": 500})
+    with contextlib.ExitStack() as stack:
+        sftp = stack.enter_context(session(gateway))
+        crowd = [stack.enter_context(connected(gateway)) for _ in range(count)]
+        for transport in crowd:
+            transport.auth_publickey("alice", key_of(keys.user))
+        with frozen(gateway, sftp.transport):  # the kernel tells of them in the order in which they came
+            for transport in crowd:
+                transport.sock.shutdown(socket.SHUT_RDWR)
+            sftp.get_channel().sendall(packet(3, 1 << 20, b"/late", 0x1a, 0))
+        gateway.wait_event("disconnect", count=count)
+        gateway.wait_event("open", path="/late")
+        names = [e["event"] for e in gateway.events()]
+        assert names[:names.index("open")].count("disconnect") < count
 
 
 def test_term_lets_a_transfer_finish(postern, tmp_path):
