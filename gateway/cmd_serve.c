@@ -33,6 +33,9 @@ struct serving {
 /* The buffers of a transfer come and go by the hundred KiB. glibc's own limits grow with them, up
  * to 32 MiB, and what one busy hour needed would stay in the heap for ever. */
 #define HEAP_BLOCK_BYTES (512 * 1024)
+/* What may lie unused at the heap's end. An upload's parts go and come back there: each page that
+ * was given back meanwhile is a fault and a cleared page. */
+#define HEAP_SPARE_BYTES (8 * 1024 * 1024)
 
 static const char second_signal[] = "second signal";
 
@@ -185,7 +188,7 @@ int cmd_serve(int argc, char **argv)
         return code;
     cmd_init_signals();
     mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK_BYTES);
-    mallopt(M_TRIM_THRESHOLD, HEAP_BLOCK_BYTES);
+    mallopt(M_TRIM_THRESHOLD, HEAP_SPARE_BYTES);
     struct gw_errmsg msg = {""};
     struct log_conf log = {.level = (enum log_level)s->log.level,
                            .format = (enum log_format)s->log.format,
