@@ -37,7 +37,7 @@ void webkit_open(struct webkit *e, bool atomic)
     conf_read(&e->conf, json_pack("{ss ss si si si sb}", "url", url, "dialect",
                                   e->httpfs ? "httpfs" : "webdav", "timeout_s", 2, "max_retries", 1,
                                   "stat_cache_ms", 0, "atomic_uploads", atomic));
-    const struct backend_env env = {.loop = e->loop, .budget = e->budget};
+    const struct backend_env env = {.loop = e->loop, .budget = e->budget, .spool = e->spool};
     const struct opt_any any = {.kind = &web_kind.opt, .conf = &e->conf};
     const struct backend_view view = {.prefix = ""};
     struct gw_errmsg msg;

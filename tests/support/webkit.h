@@ -16,7 +16,8 @@ struct webkit {
     struct backend *backend;
     struct fs *fs;
     bool httpfs;
-    uint8_t *big; /* WEBKIT_BIG bytes */
+    struct spool *spool; /* of a store that is opened from then on; NULL = none */
+    uint8_t *big;        /* WEBKIT_BIG bytes */
 };
 
 /* For cmocka: *state becomes a struct webkit *. */

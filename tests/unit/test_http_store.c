@@ -1,6 +1,7 @@
 /* The kind `http` with the dialect webdav, on bad days: tests/support/web_stub.c. */
 #include "backends/http/web.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -10,7 +11,9 @@
 
 #include <cmocka.h>
 
+#include "backends/spool/spool.h"
 #include "gateway/base/mem.h"
+#include "tests/support/storekit.h"
 #include "tests/support/sync.h"
 #include "tests/support/web_stub.h"
 #include "tests/support/webkit.h"
@@ -292,6 +295,34 @@ static void test_wants_length(void **state)
     struct fs_file *f = write_known(e, WEBKIT_BIG);
     assert_int_equal(sync_close(&f), GW_OK);
     assert_int_equal(web_stub_file(e->stub, "big", NULL), WEBKIT_BIG);
+}
+
+/* With a spool: the server is asked once, and everything goes through the spool from then on. */
+static void test_wants_length_with_a_spool(void **state)
+{
+    struct webkit *e = *state;
+    struct spool_space space = {0};
+    struct gw_errmsg msg;
+    char top[PATH_MAX], length[32];
+    const uint8_t *data;
+    storekit_folder(top);
+    assert_int_equal(spool_new(e->loop, top, 2 * WEBKIT_BIG, &space, &e->spool, &msg), GW_OK);
+    webkit_close(e);
+    webkit_open(e, false);
+    web_stub_wants_length(e->stub, true);
+    assert_int_equal(webkit_write_big(e), GW_UNSUPPORTED);
+    unsigned puts = web_stub_requests(e->stub, "PUT");
+    assert_int_equal(webkit_write_big(e), GW_OK);
+    assert_int_equal(web_stub_requests(e->stub, "PUT"), puts + 1);
+    assert_true(web_stub_header(e->stub, "Content-Length", length, sizeof length));
+    assert_int_equal(strtoull(length, NULL, 10), WEBKIT_BIG);
+    assert_int_equal(web_stub_file(e->stub, "big", &data), WEBKIT_BIG);
+    assert_memory_equal(data, e->big, WEBKIT_BIG);
+    assert_int_equal(space.used, 0);
+    webkit_close(e);
+    spool_free(&e->spool);
+    storekit_folder_remove(top);
+    webkit_open(e, true);
 }
 
 static bool is_stored(void *arg)
@@ -680,6 +711,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cleanup, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_exclusive, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_wants_length, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_wants_length_with_a_spool, webkit_setup_dav,
+                                        webkit_teardown),
         cmocka_unit_test_setup_teardown(test_writers_that_pause, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_answer_before_close, webkit_setup_dav,
                                         webkit_teardown),
