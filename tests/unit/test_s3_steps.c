@@ -248,7 +248,7 @@ static void test_half_read(void **state)
 {
     enum { MOST = 300 };
     struct s3_lab *e = *state;
-    struct fs_dir *open[MOST];
+    struct fs_dir *open[MOST] = {NULL};
     struct sync s;
     size_t n = 0;
     fill(e);
