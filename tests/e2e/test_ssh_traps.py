@@ -671,8 +671,10 @@ def test_rekey_while_both_directions_run(postern):
 @pytest.mark.skipif(SANITIZED, reason="the runtime of a sanitizer has to be loaded first")
 def test_writes_that_handle_packets_inside(postern):
     """libssh's do so during a key exchange, and at window 0, where none is to be made."""
+    eager = BUILD / "tests/eager_write.so"
+    assert eager.exists()  # the loader only warns
     gateway = postern(MEMORY, start=False)
-    gateway.start({"LD_PRELOAD": str(BUILD / "tests/eager_write.so")})
+    gateway.start({"LD_PRELOAD": str(eager)})
     block, count = 32000, 100
     data, more = os.urandom(block * count), os.urandom(block * count)
     with session(gateway) as sftp:
