@@ -5,7 +5,12 @@
 #include <string.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/io/deadline.h"
 #include "gateway/vfs/count.h"
+
+/* How long a new count waits for what changes files: a store may hang, and all of the user waits.
+ */
+#define QUIET_MS 2000u
 
 /* ---- counting ---- */
 
@@ -57,6 +62,7 @@ static void counted(void *arg, enum gw_err err, const char *text, const struct c
 static void begin_count(void *arg)
 {
     struct quota *q = arg;
+    op_cancel(&q->patience);
     q->count = count_start(q->v, counted, q);
 }
 
@@ -77,6 +83,16 @@ void quota_leave(struct quota *q)
         usage_leave(q->usage);
 }
 
+/* Something of the user's does not end, and others wait for it: the last count holds. */
+static void not_quiet(void *arg)
+{
+    struct quota *q = arg;
+    q->patience = NULL;
+    q->again = false;
+    op_cancel(&q->count);
+    usage_uncounted(q->usage, NULL);
+}
+
 bool quota_recount(struct quota *q)
 {
     if (q->usage == NULL)
@@ -84,6 +100,7 @@ bool quota_recount(struct quota *q)
     if (usage_recount(q->usage, now_ms(q))) {
         q->again = true;
         q->count = usage_wait_quiet(q->usage, q->fs.loop, begin_count, q);
+        q->patience = deadline_start(q->fs.loop, QUIET_MS, not_quiet, q);
         return true;
     }
     return !usage_is_known(q->usage); /* somebody else does */
@@ -221,6 +238,7 @@ static struct op *quota_readlink(struct fs *fs, const char *path, fs_done_fn *do
 static void quota_free(struct fs *fs)
 {
     struct quota *q = of(fs);
+    op_cancel(&q->patience);
     if (q->count != NULL) {
         op_cancel(&q->count);
         usage_uncounted(q->usage, NULL); /* who waits counts */

@@ -17,6 +17,7 @@ struct quota {
     struct usage_sum most; /* 0 = no limit */
     struct op *count;      /* ours, under way */
     bool again;            /* that one is a recount */
+    struct op *patience;   /* until it begins */
 };
 
 /* ---- quota.c ---- */

@@ -679,6 +679,25 @@ static void test_counted_beside_others(void **state)
     assert_int_equal(counted(), 20 + 90 + 40 + 50);
 }
 
+/* A close that hangs holds nobody up: what is refused goes by the last count. */
+static void test_not_quiet(void **state)
+{
+    struct fixture *f = *state;
+    struct fs_file *file = NULL;
+    struct sync closing = {.op = NULL};
+    begin_on(f, "faulty", (struct identity_limits){.quota_files = 1});
+    assert_int_equal(sync_open(f->fs, "/a", FS_WRITE | FS_CREATE | FS_TRUNC, &file), GW_OK);
+    fail_fs_set(f->faulty.view,
+                &(struct fail_fs_rule){.call = FAIL_FS_CLOSE, .how = FAIL_FS_HOLD, .times = 1});
+    closing.op = fs_close(&file, sync_done, &closing);
+    assert_int_equal(put(f, "/b", 1), GW_QUOTA);
+    assert_false(closing.done);
+    assert_int_equal(sync_mkdir(f->fs, "/folder"), GW_OK);
+    fail_fs_release(f->faulty.view);
+    assert_int_equal(sync_wait(f->loop, &closing), GW_OK);
+    assert_int_equal(used(f).files, 1);
+}
+
 /* A file that grows in its place is counted as far as it has come; and what is cut then is free. */
 static void test_counted_in_place(void **state)
 {
@@ -900,6 +919,7 @@ int main(void)
         ROW(test_refusals),
         ROW(test_counted_beside_others),
         ROW(test_counted_in_place),
+        ROW(test_not_quiet),
         ROW(test_recount_cancelled),
         ROW(test_recount_fails),
         ROW(test_recount_rests),
