@@ -256,6 +256,7 @@ def test_disk_full(store, postern, state):
         assert read_all(other, "/large") == b"x" * (3 << 20)
         assert "not stored" in status_of(lambda: close(file))
         assert store.read("small") == OLD
+        wait_for(lambda: spooled(gateway) == [], "its file to go")
         with sftp.open("/small", "ab") as file:  # and the room is there again
             file.write(b"x" * (900 << 10))
             close(file)
