@@ -90,25 +90,30 @@ static bool lock_run(const char *dir)
     return ok;
 }
 
-static void write_entry(const struct job *j)
+/* Half of one would be of another key. */
+static bool write_entry(const struct job *j)
 {
     int fd = -1;
     size_t len = strlen(j->text);
     if (lock_run(j->dir))
         fd = open(j->file, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || write(fd, j->text, len) != (ssize_t)len)
+    bool ok = fd >= 0 && write(fd, j->text, len) == (ssize_t)len;
+    if (fd >= 0) {
+        if (!ok)
+            (void)unlink(j->file);
+        close(fd);
+    }
+    if (!ok)
         LOG_EVENT(LOG_LVL_WARN, NULL, "s3_journal", log_str("file", j->file),
                   log_str("error", "cannot be written"));
-    if (fd >= 0)
-        close(fd);
+    return ok;
 }
 
 static void job_run(void *arg)
 {
     struct job *j = arg;
-    if (j->file != NULL)
-        write_entry(j);
-    if (j->gone != NULL)
+    bool ok = j->file == NULL || write_entry(j);
+    if (j->gone != NULL && ok)
         (void)unlink(j->gone);
 }
 
@@ -144,7 +149,7 @@ char *s3_journal_note(const struct s3_store *s, const char *key, loop_fn *done, 
     char nonce[16];
     if (s->base.env.state_dir == NULL)
         return NULL;
-    snprintf(nonce, sizeof nonce, "%u", atomic_fetch_add(&count, 1));
+    snprintf(nonce, sizeof nonce, "\n%u", atomic_fetch_add(&count, 1)); /* no upload's id */
     struct job *j = job_new(s);
     j->file = file_of(s->base.env.state_dir, key, nonce);
     j->text = text_of(s, key, "");
@@ -231,6 +236,11 @@ static bool read_entry(const char *file, const char *store_name, const char *buc
     return true;
 }
 
+static bool is_entry(const char *name)
+{
+    return strlen(name) == 16 + 1 + 32 && name[16] == '-';
+}
+
 void s3_journal_left(const char *state_dir, const char *store_name, const char *bucket,
                      struct s3_journal_entry **out, size_t *n)
 {
@@ -245,8 +255,7 @@ void s3_journal_left(const char *state_dir, const char *store_name, const char *
     DIR *d = opendir(dir);
     struct dirent *e;
     while (d != NULL && count < ENTRIES_MAX && (e = readdir(d)) != NULL) {
-        if (strlen(e->d_name) != 16 + 1 + 32 || e->d_name[16] != '-' ||
-            !run_is_dead(dir, e->d_name))
+        if (!is_entry(e->d_name) || !run_is_dead(dir, e->d_name))
             continue;
         if (count == cap) {
             cap = cap > 0 ? 2 * cap : 16;
@@ -266,6 +275,28 @@ void s3_journal_left(const char *state_dir, const char *store_name, const char *
     mem_free(dir);
     *out = all;
     *n = count;
+}
+
+bool s3_journal_stores(const char *state_dir, const char *store_name, const char *bucket,
+                       const char *key)
+{
+    bool found = false;
+    char *dir = mem_printf("%s/" FOLDER, state_dir);
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    while (d != NULL && !found && (e = readdir(d)) != NULL) {
+        struct s3_journal_entry *entry = mem_zalloc(sizeof *entry);
+        char *file = mem_printf("%s/%s", dir, e->d_name);
+        bool is_read = is_entry(e->d_name) && !run_is_dead(dir, e->d_name) &&
+                       read_entry(file, store_name, bucket, entry);
+        found = is_read && strcmp(entry->key, key) == 0;
+        s3_journal_free(&entry, is_read ? 1 : 0);
+        mem_free(file);
+    }
+    if (d != NULL)
+        closedir(d);
+    mem_free(dir);
+    return found;
 }
 
 void s3_journal_forget(const struct s3_journal_entry *e)

@@ -33,6 +33,9 @@ struct s3_journal_entry {
  */
 void s3_journal_left(const char *state_dir, const char *store_name, const char *bucket,
                      struct s3_journal_entry **out, size_t *n);
+/* Is there an entry of this key that is a living run's, this one's included? Blocks. */
+bool s3_journal_stores(const char *state_dir, const char *store_name, const char *bucket,
+                       const char *key);
 void s3_journal_forget(
     const struct s3_journal_entry *e); /* it is ended: removes its file; blocks */
 /* Removes the locks of dead runs that left nothing (any more). Blocks. */

@@ -14,13 +14,15 @@
 #define CLOCKS_APART_S (15 * 60)
 
 /* First what the journal says that dead runs of ours left, at once and of any age. Where that is
- * only a note of a key: the uploads of this key from about that time that no part was ever sent to.
+ * only a note of a key: the uploads of this key from about that time that no part was ever sent to,
+ * unless a run that lives is storing it: the client of the dead one may be back.
  * Then, by age, whatever else is unfinished below our prefix. */
 enum sweep_state {
     SWEEP_JOURNAL, /* for the pool, which reads the journal */
     SWEEP_OWN,     /* for the abort of entries[at], which has an id */
     SWEEP_PAGE,    /* for a page of ListMultipartUploads */
     SWEEP_PARTS,   /* for a page of ListParts of the first of `old` */
+    SWEEP_RUNS,    /* for the pool, which looks whose the first of `old` may be */
     SWEEP_OLD,     /* for the abort of the first of `old` */
     SWEEP_TIDY,    /* for the pool, which tidies up the journal */
 };
@@ -41,6 +43,7 @@ struct sweep {
     struct list old;
     char *key_marker, *id_marker, *part_marker;
     bool truncated;
+    bool spared; /* the key of the note is one that a run of ours stores */
     bool active; /* the upload got a part, lately or if there is a note ever: somebody's work */
     unsigned aborted, failed;
     backend_done_fn *done;
@@ -51,7 +54,8 @@ struct sweep {
 struct journal_job {
     struct sweep *sweep;
     char *state_dir, *name, *bucket;
-    bool tidy;
+    char *key; /* is it one that a run stores? NULL = is not asked */
+    bool tidy, stores;
     struct s3_journal_entry *entries;
     size_t n;
 };
@@ -60,6 +64,8 @@ static void next_own(struct sweep *s);
 static void next_page(struct sweep *s);
 static void next_old(struct sweep *s);
 static void journal(struct sweep *s, bool tidy);
+static void abort_old(struct sweep *s);
+static void spare_old(struct sweep *s);
 
 static void old_free(struct old *o)
 {
@@ -116,12 +122,17 @@ static void journal_job_free(struct journal_job *j)
     mem_free(j->state_dir);
     mem_free(j->name);
     mem_free(j->bucket);
+    mem_free(j->key);
     mem_free(j);
 }
 
 static void journal_run(void *arg)
 {
     struct journal_job *j = arg;
+    if (j->key != NULL) {
+        j->stores = s3_journal_stores(j->state_dir, j->name, j->bucket, j->key);
+        return;
+    }
     if (!j->tidy) {
         s3_journal_left(j->state_dir, j->name, j->bucket, &j->entries, &j->n);
         return;
@@ -160,15 +171,21 @@ static void journal_orphan(void *arg, bool ran)
 static const struct work_fns journal_fns = {
     .run = journal_run, .done = journal_done, .orphan = journal_orphan};
 
-static void journal(struct sweep *s, bool tidy)
+static struct journal_job *journal_job_new(struct sweep *s)
 {
     struct journal_job *j = mem_zalloc(sizeof *j);
-    s->state = tidy ? SWEEP_TIDY : SWEEP_JOURNAL;
     j->sweep = s;
-    j->tidy = tidy;
     j->state_dir = mem_strdup(s->store->base.env.state_dir);
     j->name = mem_strdup(s->store->base.name);
     j->bucket = mem_strdup(s->store->conf->bucket);
+    return j;
+}
+
+static void journal(struct sweep *s, bool tidy)
+{
+    struct journal_job *j = journal_job_new(s);
+    s->state = tidy ? SWEEP_TIDY : SWEEP_JOURNAL;
+    j->tidy = tidy;
     if (tidy) {
         j->entries = s->entries;
         j->n = s->nentries;
@@ -176,6 +193,32 @@ static void journal(struct sweep *s, bool tidy)
         s->nentries = 0;
     }
     s->step = work_start(s->store->base.env.loop, &journal_fns, j);
+}
+
+static void runs_done(void *arg)
+{
+    struct journal_job *j = arg;
+    struct sweep *s = j->sweep;
+    bool stores = j->stores;
+    s->step = NULL;
+    journal_job_free(j);
+    s->spared |= stores;
+    if (stores)
+        spare_old(s);
+    else
+        abort_old(s);
+}
+
+static const struct work_fns runs_fns = {
+    .run = journal_run, .done = runs_done, .orphan = journal_orphan};
+
+/* After the listing: what is listed was noted before it began. */
+static void look_at_runs(struct sweep *s)
+{
+    struct journal_job *j = journal_job_new(s);
+    s->state = SWEEP_RUNS;
+    j->key = mem_strdup(s->note->key);
+    s->step = work_start(s->store->base.env.loop, &runs_fns, j);
 }
 
 /* Done with an entry; `forget` it, or leave it to the next start. */
@@ -202,7 +245,7 @@ static void own_ended(void *arg, bool gone)
 static void begin_pages(struct sweep *s, const struct s3_journal_entry *note)
 {
     s->note = note;
-    s->truncated = false;
+    s->truncated = s->spared = false;
     mem_free(s->key_marker);
     mem_free(s->id_marker);
     s->key_marker = s->id_marker = NULL;
@@ -312,6 +355,19 @@ static void old_ended(void *arg, bool gone)
     next_old(s);
 }
 
+static void abort_old(struct sweep *s)
+{
+    const struct old *o = first_old(s);
+    s->state = SWEEP_OLD;
+    s->step = s3_abort_start(s->store, o->key, o->upload_id, old_ended, s);
+}
+
+static void spare_old(struct sweep *s)
+{
+    old_free(first_old(s));
+    next_old(s);
+}
+
 static bool on_part(void *arg, const struct s3_xml_item *item)
 {
     struct sweep *s = arg;
@@ -325,7 +381,6 @@ static void parts_done(void *arg, const struct remote_res *res)
 {
     struct sweep *s = arg;
     struct s3_xml_head head = {0};
-    const struct old *o = first_old(s);
     s->step = NULL;
     enum gw_err err = res->err;
     if (err == GW_OK)
@@ -338,11 +393,11 @@ static void parts_done(void *arg, const struct remote_res *res)
     if (more) {
         list_parts(s);
     } else if (err != GW_OK || s->active) {
-        old_free(first_old(s)); /* gone, not ours to read, or in use: left alone */
-        next_old(s);
+        spare_old(s); /* gone, not ours to read, or in use */
+    } else if (s->note != NULL) {
+        look_at_runs(s);
     } else {
-        s->state = SWEEP_OLD;
-        s->step = s3_abort_start(s->store, o->key, o->upload_id, old_ended, s);
+        abort_old(s);
     }
 }
 
@@ -370,7 +425,7 @@ static void next_old(struct sweep *s)
     } else if (s->truncated) {
         next_page(s);
     } else if (s->note != NULL) {
-        own_over(s, true);
+        own_over(s, !s->spared);
     } else {
         journal(s, true);
     }

@@ -5,7 +5,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,12 +83,104 @@ static void test_sweep(void **state)
     storekit_folder_remove(dir);
 }
 
+/* What a run that is dead by now wrote before it asked for an upload of this key. */
+static void leave_note(const char *state_dir, const struct s3_lab *e, const char *key)
+{
+    char path[PATH_MAX + 80];
+    snprintf(path, sizeof path, "%s/s3-uploads", state_dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/s3-uploads/0123456789abcdef-%032d", state_dir, 0);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "lab\n%s\n\n%s", e->conf.bucket, key);
+    assert_int_equal(fclose(f), 0);
+}
+
+static bool one_upload(void *arg)
+{
+    return s3_stub_uploads(((struct s3_lab *)arg)->stub) == 1;
+}
+
+/* Its client has come back at once, and sends the same file again: no part of it is there yet. */
+static void test_note_of_a_key_that_is_written_again(void **state)
+{
+    struct s3_lab *e = *state;
+    char dir[PATH_MAX], text[FS_TEXT_MAX];
+    storekit_folder(dir);
+    leave_note(dir, e, "p/again");
+    struct s3_lab next = {.stub = e->stub};
+    s3_lab_conf(&next, e->stub);
+    s3_lab_open(&next, "p", dir, 64 * S3_LAB_MIB);
+    struct fs_file *f;
+    struct mover up = {0};
+    s3_stub_fail(e->stub, S3_STUB_HANG, "PUT", "partNumber", 0, 1000);
+    assert_int_equal(sync_open(next.fs, "/again", MOVER_NEW, &f), GW_OK);
+    assert_int_equal(mover_run(&up, f, 2 * S3_LAB_MIB, 32768, 8), GW_OK);
+    assert_true(sync_until(next.loop, one_upload, &next));
+    assert_int_equal(sync_sweep(next.backend, text), GW_OK);
+    assert_int_equal(s3_stub_uploads(e->stub), 1);
+    fs_abort(&f);
+    assert_true(sync_until(next.loop, s3_lab_no_uploads, &next));
+
+    /* Nobody's by now. */
+    const struct s3_param query[] = {{"uploads", NULL}};
+    const struct s3_req theirs = {.method = "POST", .key = "p/again", .query = query, .nquery = 1};
+    assert_int_equal(s3_lab_request(e, &theirs), GW_OK);
+    assert_int_equal(sync_sweep(next.backend, text), GW_OK);
+    assert_int_equal(s3_stub_uploads(e->stub), 0);
+    s3_lab_close(&next);
+    storekit_folder_remove(dir);
+}
+
+static bool was_asked(void *arg)
+{
+    return s3_stub_requests(((struct s3_lab *)arg)->stub, "POST") > 0;
+}
+
+/* On a full disk half of a note would stay, which is the note of another key. */
+static void test_half_a_note(void **state)
+{
+    struct s3_lab *e = *state;
+    char dir[PATH_MAX], path[PATH_MAX + 16];
+    struct rlimit before, few;
+    storekit_folder(dir);
+    struct s3_lab next = {.stub = e->stub};
+    s3_lab_conf(&next, e->stub);
+    next.conf.request_timeout_s = 1;
+    next.conf.max_retries = 0;
+    s3_lab_open(&next, "p", dir, 64 * S3_LAB_MIB);
+    snprintf(path, sizeof path, "%s/s3-uploads", dir);
+    (void)mkdir(path, 0700);
+    s3_stub_fail(e->stub, S3_STUB_HANG, "POST", NULL, 0, 1000);
+    struct fs_file *f;
+    struct mover up = {0};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    few = before;
+    few.rlim_cur = sizeof "lab\nunit\n\np/ha";
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
+    assert_int_equal(sync_open(next.fs, "/half of it", MOVER_NEW, &f), GW_OK);
+    assert_int_equal(mover_run(&up, f, 2 * S3_LAB_MIB, 32768, 8), GW_OK);
+    assert_true(sync_until(next.loop, was_asked, &next));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    DIR *d = opendir(path);
+    assert_non_null(d);
+    for (struct dirent *entry; (entry = readdir(d)) != NULL;)
+        assert_null(strchr(entry->d_name, '-'));
+    closedir(d);
+    fs_abort(&f);
+    s3_lab_close(&next);
+    storekit_folder_remove(dir);
+}
+
 #define ROW(f) cmocka_unit_test_setup_teardown(f, s3_lab_setup, s3_lab_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROW(test_sweep),
+        ROW(test_note_of_a_key_that_is_written_again),
+        ROW(test_half_a_note),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
