@@ -161,6 +161,7 @@ static void serve(struct settings *s, struct server *server, const char *config)
     uv_close((uv_handle_t *)&sv.term, NULL);
     uv_close((uv_handle_t *)&sv.intr, NULL);
     uv_close((uv_handle_t *)&sv.hup, NULL);
+    signal(SIGHUP, SIG_IGN); /* its default is death, and there is nothing to reload any more */
     clean_up(&server, sv.end_ms);
     LOG_EVENT(LOG_LVL_INFO, NULL, "stop", log_str("reason", "drained"));
 }

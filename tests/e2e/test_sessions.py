@@ -327,6 +327,8 @@ def test_term_waits_for_no_cleanup_that_hangs(postern, radosgw, tmp_path):
             wait_for(lambda: proxy.count("PUT", part), "a part")
             gateway.signal(signal.SIGTERM)
             began = time.monotonic()
+            # what rotates logs knows nothing of the end, and is no reason to leave the cleanup
+            wait_for(lambda: gateway.signal(signal.SIGHUP) or gateway.process.poll() is not None, "the end")
             assert gateway.wait_end() == 0
             assert time.monotonic() - began < 9
         assert hang.seen
