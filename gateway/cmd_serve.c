@@ -109,11 +109,26 @@ static void watch(struct serving *sv, uv_signal_t *handle, uv_signal_cb fn, int 
 
 /* ---- the end: what is cleaned up at a store that does not answer waits for no timeout ---- */
 
+static volatile sig_atomic_t impatient; /* a signal that came meanwhile */
+
+static void on_impatient(int sig)
+{
+    impatient = sig;
+}
+
 struct cleanup {
     uv_thread_t thread;
     uv_sem_t over;
     uint64_t end_ms;
 };
+
+/* The end that waits for nothing a store still owes. */
+static void end_now(int sig)
+{
+    LOG_EVENT(LOG_LVL_WARN, NULL, "stop", log_str("reason", second_signal));
+    log_close();
+    _exit(128 + sig);
+}
 
 /* A thread, as every loop is run to its end, one after the other. */
 static void cleanup_watch(void *arg)
@@ -121,6 +136,8 @@ static void cleanup_watch(void *arg)
     enum { LOOK_MS = 20 };
     struct cleanup *c = arg;
     while (uv_sem_trywait(&c->over) != 0) {
+        if (impatient != 0)
+            end_now(impatient);
         if (uv_hrtime() / 1000000 < c->end_ms) {
             uv_sleep(LOOK_MS);
             continue;
@@ -139,6 +156,10 @@ static void clean_up(struct server **server, uint64_t end_ms)
     struct cleanup c = {.end_ms = end_ms};
     uv_sem_init(&c.over, 0);
     bool watched = uv_thread_create(&c.thread, cleanup_watch, &c) == 0;
+    if (watched) {
+        signal(SIGTERM, on_impatient);
+        signal(SIGINT, on_impatient);
+    }
     server_free(server);
     uv_sem_post(&c.over);
     if (watched)
@@ -153,11 +174,8 @@ static void serve(struct settings *s, struct server *server, const char *config)
     watch(&sv, &sv.intr, on_end, SIGINT);
     watch(&sv, &sv.hup, on_hup, SIGHUP);
     server_run(server);
-    if (sv.forced != 0) { /* nothing is waited for that a store still owes */
-        LOG_EVENT(LOG_LVL_WARN, NULL, "stop", log_str("reason", second_signal));
-        log_close();
-        _exit(128 + sv.forced);
-    }
+    if (sv.forced != 0)
+        end_now(sv.forced);
     uv_close((uv_handle_t *)&sv.term, NULL);
     uv_close((uv_handle_t *)&sv.intr, NULL);
     uv_close((uv_handle_t *)&sv.hup, NULL);

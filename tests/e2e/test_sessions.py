@@ -312,7 +312,8 @@ def test_term_waits_for_no_store_that_hangs(drain_s, postern, keys, radosgw):
 
 
 @pytest.mark.s3
-def test_term_waits_for_no_cleanup_that_hangs(postern, radosgw, tmp_path):
+@pytest.mark.parametrize("again", [signal.SIGHUP, signal.SIGTERM])
+def test_term_waits_for_no_cleanup_that_hangs(again, postern, radosgw, tmp_path):
     """An upload that is cut off is aborted within drain_s and a little; else by the next start."""
     bucket, proxy = radosgw.bucket(), FaultProxy(radosgw.client.host)
     try:
@@ -327,12 +328,16 @@ def test_term_waits_for_no_cleanup_that_hangs(postern, radosgw, tmp_path):
             wait_for(lambda: proxy.count("PUT", part), "a part")
             gateway.signal(signal.SIGTERM)
             began = time.monotonic()
-            # what rotates logs knows nothing of the end, and is no reason to leave the cleanup
-            wait_for(lambda: gateway.signal(signal.SIGHUP) or gateway.process.poll() is not None, "the end")
-            assert gateway.wait_end() == 0
+            wait_for(lambda: hang.seen, "the cleanup")
+            if again == signal.SIGHUP:  # of what rotates logs, say: no reason to leave the cleanup
+                wait_for(lambda: gateway.signal(again) or gateway.process.poll() is not None, "the end")
+                assert gateway.wait_end() == 0
+                assert gateway.wait_event("cleanup_left")
+            else:
+                gateway.signal(again)
+                assert gateway.wait_end() == 128 + again
+                assert gateway.wait_event("stop", reason="second signal")
             assert time.monotonic() - began < 9
-        assert hang.seen
-        assert gateway.wait_event("cleanup_left")
         proxy.faults.clear()
         gateway.start()
         wait_for(lambda: not radosgw.client.uploads(bucket), "the sweep")
