@@ -181,6 +181,12 @@ class Lab:
         for command in reversed(self.downs):
             subprocess.run(command, capture_output=True)
 
+    @staticmethod
+    def service(argv, **kw):
+        """Started as a service manager does it, in a session of its own: with autogroup, Linux shares the cores by
+        session, and a server that sits in one with the clients that measure it gets what they leave."""
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, **kw)
+
     def started(self, server):
         wait_port(server.port, server.process)
         self.servers.append(server)
@@ -208,8 +214,7 @@ class Lab:
             config.setdefault(name, {}).update(value)
         (folder / "postern.json").write_text(json.dumps(config, indent=1))
         log = open(folder / "log", "wb")
-        process = subprocess.Popen([POSTERN, "serve", "--config", folder / "postern.json"], stderr=log, stdout=log,
-                                   stdin=subprocess.DEVNULL)
+        process = self.service([POSTERN, "serve", "--config", folder / "postern.json"], stderr=log, stdout=log)
         return self.started(Server("postern", process, port, USER, PASSWORD, folder / "log"))
 
     def postern_local(self, **sections):
@@ -234,8 +239,8 @@ class Lab:
                         f"AuthorizedKeysFile {keys}\nStrictModes no\nSubsystem sftp internal-sftp\n"
                         f"ForceCommand internal-sftp -d {self.store}\nMaxStartups 1000:30:1000\nMaxSessions 1000\n"
                         "PermitRootLogin yes\nLogLevel ERROR\nPrintMotd no\n")
-        process = subprocess.Popen([shutil.which("sshd", path="/usr/sbin:/usr/bin"), "-D", "-e", "-f", conf],
-                                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = self.service([shutil.which("sshd", path="/usr/sbin:/usr/bin"), "-D", "-e", "-f", conf],
+                               stderr=subprocess.DEVNULL)
         return self.started(Server("internal-sftp", process, port, me))
 
     def _rclone(self, remote, **config):
@@ -245,11 +250,11 @@ class Lab:
         env.update({f"RCLONE_CONFIG_S_{k.upper()}": v for k, v in config.items()})
         env.update({"RCLONE_CONFIG": str(self.scratch / "rclone.conf"), "XDG_CACHE_HOME": str(self.scratch / "cache")})
         (self.scratch / "rclone.conf").touch()
-        process = subprocess.Popen(
+        process = self.service(
             ["rclone", "serve", "sftp", remote, "--addr", f"127.0.0.1:{port}", "--user", USER, "--pass", PASSWORD,
              "--authorized-keys", self.key.with_suffix(".pub"), "--key", self.host_key, "--vfs-cache-mode", "off",
              "--dir-cache-time", "1s"],
-            env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return self.started(Server("rclone", process, port, USER, PASSWORD))
 
     def rclone(self, endpoint, bucket):
@@ -264,7 +269,7 @@ class Lab:
     def _lab(self, script, folder, *more, **env):
         folder = self.scratch / folder
         command = [ROOT / "tests" / "lab" / script, "up", folder, *more]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env})
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, start_new_session=True)
         self.downs.append([ROOT / "tests" / "lab" / script, "down", folder])
         if done.returncode != 0:
             raise RuntimeError(f"{script}: {done.stderr[-500:]}")
