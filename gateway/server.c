@@ -1,6 +1,7 @@
 #include "gateway/server.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -89,6 +90,16 @@ static void worker_drained(void *arg)
     loop_post(worker_loop(srv->workers[0]), one_drained, srv);
 }
 
+/* Linux doubles a process's table of descriptors as it fills, and with several threads each time
+ * waits until no core can be reading the old one: 10 to 20 ms in which a loop that accepts serves
+ * nobody. */
+static void grow_file_table(rlim_t files)
+{
+    int fd = files > 0 ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)files - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+}
+
 /* A session is two descriptors and each open file one: the soft limit of 1,024 is soon reached. */
 static void raise_file_limit(const struct settings *s)
 {
@@ -104,6 +115,8 @@ static void raise_file_limit(const struct settings *s)
             "%u; raise RLIMIT_NOFILE (ulimit -Hn, LimitNOFILE=)",
             (unsigned long long)lim.rlim_cur, (unsigned long long)lim.rlim_cur / 3,
             s->limits.connections);
+    grow_file_table(lim.rlim_cur / 3 < s->limits.connections ? lim.rlim_cur
+                                                             : (rlim_t)s->limits.connections * 3);
 }
 
 static unsigned loops_of(const struct settings *s)

@@ -405,6 +405,7 @@ void log_write(enum log_level lvl, const struct log_ctx *ctx, const char *event,
         put_line(&line, &conf, &(struct line){lvl, NULL, event, &why, 1});
     }
     pthread_mutex_lock(&g.lock);
+    bool wake = g.queue.len == 0; /* else it is awake, or about to be */
     if (line.failed != GW_OK || (g.running && line.len > g.queue.max - g.queue.len)) {
         g.dropped++;
     } else if (g.running) {
@@ -413,11 +414,12 @@ void log_write(enum log_level lvl, const struct log_ctx *ctx, const char *event,
             g.queue.failed = GW_OK;
             g.dropped++;
         }
-        pthread_cond_signal(&g.some);
     } else {
         (void)emit(&g.conf, g.fd, &line);
     }
     pthread_mutex_unlock(&g.lock);
+    if (wake) /* without the lock, or the writer wakes only to wait for it */
+        pthread_cond_signal(&g.some);
     gw_buf_free(&line);
 }
 
