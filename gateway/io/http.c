@@ -310,12 +310,18 @@ static void finish(struct http_op *o, CURLcode code)
     op_free(o);
 }
 
+/* What libcurl keeps of the body comes first, with the other direction held: where on_body pauses
+ * again, libcurl 8.14 would receive once more all the same, resume by resume the whole answer. */
 static void resume_now(struct http_op *o)
 {
+    bool received = o->recv_paused && o->send == NULL;
     o->resume = o->recv_paused = o->send_paused = false;
     o->moved_at_ms = loop_now_ms(o->client->loop);
     enter(o->client);
-    curl_easy_pause(o->easy, CURLPAUSE_CONT);
+    if (received)
+        curl_easy_pause(o->easy, CURLPAUSE_SEND);
+    if (!o->recv_paused && o->state != HTTP_CANCELLED)
+        curl_easy_pause(o->easy, CURLPAUSE_CONT);
     leave(o->client);
 }
 
