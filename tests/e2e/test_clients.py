@@ -1,4 +1,4 @@
-"""Every client onto every store: its logins, a day's work, and 100 MiB there and back."""
+"""Every client onto every store: its logins, a day's work, and big_file there and back."""
 import hashlib
 
 import pytest
