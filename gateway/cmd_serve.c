@@ -37,7 +37,20 @@ struct serving {
  * was given back meanwhile is a fault and a cleared page. */
 #define HEAP_SPARE_BYTES (8 * 1024 * 1024)
 
-static const char second_signal[] = "second signal";
+static const struct watchdog_end too_long = {
+    .reason = "the end took longer than timeouts.drain_s and 15 s", .exit_code = EX_SOFTWARE};
+static const struct watchdog_end cleanup_left = {
+    .left = "a store did not answer in time: what ended uploads left there is "
+            "swept when postern starts again",
+    .reason = "drained",
+    .exit_code = EX_OK};
+
+static const struct watchdog_end *second_signal(int sig)
+{
+    static const struct watchdog_end term = {.reason = "second signal", .exit_code = 128 + SIGTERM};
+    static const struct watchdog_end intr = {.reason = "second signal", .exit_code = 128 + SIGINT};
+    return sig == SIGTERM ? &term : &intr;
+}
 
 static void on_end(uv_signal_t *handle, int sig)
 {
@@ -45,14 +58,13 @@ static void on_end(uv_signal_t *handle, int sig)
     loop_turn_uncounted(server_loop(sv->server));
     if (sv->ending) {
         sv->forced = sig;
-        watchdog_arm(AT_ONCE_MS, 128 + sig, second_signal);
+        watchdog_arm(AT_ONCE_MS, second_signal(sig));
         server_end(sv->server);
         return;
     }
     sv->ending = true;
     sv->end_ms = uv_hrtime() / 1000000 + sv->drain_s * UINT64_C(1000) + CLEANUP_MS;
-    watchdog_arm((sv->drain_s + AFTER_DRAIN_S) * UINT64_C(1000), EX_SOFTWARE,
-                 "the end took longer than timeouts.drain_s and 15 s");
+    watchdog_arm((sv->drain_s + AFTER_DRAIN_S) * UINT64_C(1000), &too_long);
     server_drain(sv->server);
     uv_unref((uv_handle_t *)handle);
 }
@@ -107,64 +119,23 @@ static void watch(struct serving *sv, uv_signal_t *handle, uv_signal_cb fn, int 
     uv_signal_start(handle, fn, sig);
 }
 
-/* ---- the end: what is cleaned up at a store that does not answer waits for no timeout ---- */
-
-static volatile sig_atomic_t impatient; /* a signal that came meanwhile */
-
 static void on_impatient(int sig)
 {
-    impatient = sig;
+    watchdog_ask(second_signal(sig));
 }
 
-struct cleanup {
-    uv_thread_t thread;
-    uv_sem_t over;
-    uint64_t end_ms;
-};
-
-/* The end that waits for nothing a store still owes. */
-static void end_now(int sig)
-{
-    LOG_EVENT(LOG_LVL_WARN, NULL, "stop", log_str("reason", second_signal));
-    log_close();
-    _exit(128 + sig);
-}
-
-/* A thread, as every loop is run to its end, one after the other. */
-static void cleanup_watch(void *arg)
-{
-    enum { LOOK_MS = 20 };
-    struct cleanup *c = arg;
-    while (uv_sem_trywait(&c->over) != 0) {
-        if (impatient != 0)
-            end_now(impatient);
-        if (uv_hrtime() / 1000000 < c->end_ms) {
-            uv_sleep(LOOK_MS);
-            continue;
-        }
-        LOG_EVENT(LOG_LVL_WARN, NULL, "cleanup_left",
-                  log_str("msg", "a store did not answer in time: what ended uploads left there is "
-                                 "swept when postern starts again"));
-        LOG_EVENT(LOG_LVL_INFO, NULL, "stop", log_str("reason", "drained"));
-        log_close();
-        _exit(EX_OK);
-    }
-}
-
+/* Every loop is run to its end, one after the other; what is cleaned up at a store that does not
+ * answer waits for no timeout. */
 static void clean_up(struct server **server, uint64_t end_ms)
 {
-    struct cleanup c = {.end_ms = end_ms};
-    uv_sem_init(&c.over, 0);
-    bool watched = uv_thread_create(&c.thread, cleanup_watch, &c) == 0;
-    if (watched) {
-        signal(SIGTERM, on_impatient);
-        signal(SIGINT, on_impatient);
-    }
+    uint64_t now_ms = uv_hrtime() / 1000000;
+    watchdog_arm(end_ms > now_ms ? end_ms - now_ms : 0, &cleanup_left);
+    signal(SIGTERM, on_impatient);
+    signal(SIGINT, on_impatient);
     server_free(server);
-    uv_sem_post(&c.over);
-    if (watched)
-        uv_thread_join(&c.thread);
-    uv_sem_destroy(&c.over);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    watchdog_arm(AFTER_DRAIN_S * UINT64_C(1000), &too_long);
 }
 
 static void serve(struct settings *s, struct server *server, const char *config)
@@ -175,7 +146,7 @@ static void serve(struct settings *s, struct server *server, const char *config)
     watch(&sv, &sv.hup, on_hup, SIGHUP);
     server_run(server);
     if (sv.forced != 0)
-        end_now(sv.forced);
+        watchdog_now(second_signal(sv.forced));
     uv_close((uv_handle_t *)&sv.term, NULL);
     uv_close((uv_handle_t *)&sv.intr, NULL);
     uv_close((uv_handle_t *)&sv.hup, NULL);

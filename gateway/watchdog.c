@@ -1,8 +1,11 @@
 #include "gateway/watchdog.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,12 +16,12 @@
 #define LOG_S 10u
 
 static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
+    pthread_mutex_t lock; /* who ends the process keeps it */
+    sem_t changed;        /* a condition cannot be signalled by a handler of signals */
     bool runs;
     struct timespec until; /* CLOCK_MONOTONIC */
-    int exit_code;
-    const char *reason;
+    const struct watchdog_end *late;
+    const struct watchdog_end *_Atomic asked;
 } dog = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool is_over(void)
@@ -29,28 +32,39 @@ static bool is_over(void)
            (now.tv_sec == dog.until.tv_sec && now.tv_nsec >= dog.until.tv_nsec);
 }
 
+static noreturn void end(const struct watchdog_end *how, enum log_level level)
+{
+    alarm(LOG_S);
+    if (how->left != NULL)
+        LOG_EVENT(LOG_LVL_WARN, NULL, "cleanup_left", log_str("msg", how->left));
+    LOG_EVENT(how->left != NULL ? LOG_LVL_INFO : level, NULL, "stop",
+              log_str("reason", how->reason));
+    log_close();
+    _exit(how->exit_code);
+}
+
 static void *watch(void *arg)
 {
     (void)arg;
-    pthread_mutex_lock(&dog.lock);
-    while (!is_over())
-        (void)pthread_cond_timedwait(&dog.changed, &dog.lock, &dog.until);
-    alarm(LOG_S);
-    LOG_EVENT(LOG_LVL_ERROR, NULL, "stop", log_str("reason", dog.reason));
-    log_close();
-    _exit(dog.exit_code);
+    for (;;) {
+        pthread_mutex_lock(&dog.lock);
+        const struct watchdog_end *asked = atomic_load(&dog.asked);
+        if (asked != NULL)
+            end(asked, LOG_LVL_WARN);
+        if (is_over())
+            end(dog.late, LOG_LVL_ERROR);
+        const struct timespec until = dog.until;
+        pthread_mutex_unlock(&dog.lock);
+        (void)sem_clockwait(&dog.changed, CLOCK_MONOTONIC, &until);
+    }
 }
 
 /* With all signals blocked: they belong to the first loop. */
 static void start(void)
 {
-    pthread_condattr_t clock;
     pthread_t thread;
     sigset_t all, old;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&dog.changed, &clock);
-    pthread_condattr_destroy(&clock);
+    sem_init(&dog.changed, 0, 0);
     sigfillset(&all);
     sigdelset(&all, SIGALRM);
     pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -60,7 +74,7 @@ static void start(void)
         pthread_detach(thread);
 }
 
-void watchdog_arm(uint64_t ms, int exit_code, const char *reason)
+void watchdog_arm(uint64_t ms, const struct watchdog_end *late)
 {
     pthread_mutex_lock(&dog.lock);
     clock_gettime(CLOCK_MONOTONIC, &dog.until);
@@ -70,13 +84,27 @@ void watchdog_arm(uint64_t ms, int exit_code, const char *reason)
         dog.until.tv_sec++;
         dog.until.tv_nsec -= 1000000000L;
     }
-    dog.exit_code = exit_code;
-    dog.reason = reason;
+    dog.late = late;
+    atomic_store(&dog.asked, NULL);
     if (!dog.runs)
         start();
     else
-        pthread_cond_signal(&dog.changed);
+        sem_post(&dog.changed);
     if (!dog.runs)
         alarm((unsigned)(ms / 1000) + 1); /* no thread to be had: without a word */
     pthread_mutex_unlock(&dog.lock);
+}
+
+void watchdog_ask(const struct watchdog_end *how)
+{
+    if (!dog.runs)
+        _exit(how->exit_code);
+    atomic_store(&dog.asked, how);
+    sem_post(&dog.changed);
+}
+
+noreturn void watchdog_now(const struct watchdog_end *how)
+{
+    pthread_mutex_lock(&dog.lock);
+    end(how, LOG_LVL_WARN);
 }

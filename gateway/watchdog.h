@@ -6,9 +6,21 @@
 #define GATEWAY_WATCHDOG_H
 
 #include <stdint.h>
+#include <stdnoreturn.h>
 
-/* From now on in ms, and with these words, literals, as reason of the log's `stop`. Again: what was
- * said last holds. */
-void watchdog_arm(uint64_t ms, int exit_code, const char *reason);
+/* How the process ends: literals, for good. */
+struct watchdog_end {
+    const char *reason; /* of the log's `stop` */
+    const char *left;   /* the msg of a `cleanup_left` that makes it a good end; NULL = none */
+    int exit_code;
+};
+
+/* From now on in ms. Again: what was said last holds, unless the process ends already; then this
+ * does not return. */
+void watchdog_arm(uint64_t ms, const struct watchdog_end *end);
+/* At once, by the thread, as it was asked for. For handlers of signals, once it was armed. */
+void watchdog_ask(const struct watchdog_end *end);
+/* At once, as it was asked for. */
+noreturn void watchdog_now(const struct watchdog_end *end);
 
 #endif
