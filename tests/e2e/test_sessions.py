@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import struct
@@ -48,6 +49,13 @@ def test_fifty_logins_at_once(postern):
     asyncio.run(everybody())
     gateway.wait_event("disconnect", count=50)
     assert len(gateway.events("login")) == 50
+
+
+def test_the_table_of_descriptors_does_not_grow_later(postern):
+    """While Linux makes it larger, whoever accepts waits for 10 to 20 ms, and so do all sessions of that loop."""
+    gateway = postern({"memory": {"type": "memory"}}, limits={"connections": 300})
+    with open(f"/proc/{gateway.process.pid}/status", encoding="ascii") as status:
+        assert int(re.search(r"FDSize:\s+(\d+)", status.read()).group(1)) >= 900
 
 
 def test_idle_sessions_beside_a_transfer(postern, tmp_path):
