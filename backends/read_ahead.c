@@ -167,7 +167,7 @@ static void idle_check(void *arg)
  * the budget has at once: nobody waits for memory to read ahead. */
 static void look_ahead(struct read_ahead *r)
 {
-    if (r->ahead == 0 || r->err != GW_OK)
+    if (r->ahead == 0 || r->err != GW_OK || r->holds > 0)
         return;
     struct budget *budget = r->conf.budget;
     unsigned most = r->conf.concurrency;
@@ -496,6 +496,26 @@ const struct fs_attr *read_ahead_attr(const struct read_ahead *r)
 const char *read_ahead_etag(const struct read_ahead *r)
 {
     return r->etag;
+}
+
+void read_ahead_hold(struct read_ahead *r)
+{
+    r->holds++;
+    LIST_EACH(it, &r->blocks)
+    read_ahead_block_stop(LIST_ENTRY(it, struct read_ahead_block, node));
+}
+
+void read_ahead_go_on(struct read_ahead *r, const char *etag)
+{
+    assert(r->holds > 0);
+    r->holds--;
+    if (*etag != '\0' && strlen(etag) < sizeof r->etag)
+        snprintf(r->etag, sizeof r->etag, "%s", etag);
+    if (r->holds > 0)
+        return;
+    LIST_EACH(it, &r->blocks)
+    read_ahead_block_go_on(LIST_ENTRY(it, struct read_ahead_block, node));
+    read_ahead_wake(r);
 }
 
 struct read_ahead *read_ahead_new(const struct read_ahead_conf *conf)

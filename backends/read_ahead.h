@@ -50,6 +50,12 @@ bool read_ahead_know(struct read_ahead *r, const struct fs_attr *attr, const cha
 const struct fs_attr *read_ahead_attr(const struct read_ahead *r);
 const char *read_ahead_etag(const struct read_ahead *r); /* as the server wrote it; "" = none */
 
+/* No GET is under way between the two, because the file is made another with the same bytes: those
+ * that were are ended, and begin again from where they were. etag: the new one; "" = the old one.
+ */
+void read_ahead_hold(struct read_ahead *r);
+void read_ahead_go_on(struct read_ahead *r, const char *etag);
+
 /* fs_read_now() and fs_read(). */
 enum gw_err read_ahead_now(struct read_ahead *r, uint64_t off, uint8_t *to, size_t len, size_t *n);
 struct op *read_ahead_start(struct read_ahead *r, uint64_t off, size_t len, fs_done_fn *done,

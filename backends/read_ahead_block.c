@@ -149,10 +149,25 @@ static void block_get(void *arg)
 {
     struct read_ahead_block *b = arg;
     struct read_ahead *r = b->reader;
+    b->step = NULL;
+    if (r->holds > 0)
+        return;
     bool strong = r->known && r->etag[0] != '\0' && !weak(r->etag);
     const struct read_ahead_range range = {
         .off = b->off + b->have, .len = b->len - b->have, .etag = strong ? r->etag : NULL};
     b->step = r->conf.type->get(r->conf.src, &range, block_head, block_body, block_done, b);
+}
+
+void read_ahead_block_stop(struct read_ahead_block *b)
+{
+    if (b->have < b->len)
+        op_cancel(&b->step);
+}
+
+void read_ahead_block_go_on(struct read_ahead_block *b)
+{
+    if (b->have < b->len && b->step == NULL)
+        block_get(b);
 }
 
 struct read_ahead_block *read_ahead_block_new(struct read_ahead *r, uint64_t off, size_t len,

@@ -33,6 +33,7 @@ struct read_ahead {
     uint64_t next;   /* where a reader in order reads on */
     size_t ahead;    /* size of the next read-ahead block; 0 = reads at random */
     uint64_t clock;  /* counts reads: for `touched` */
+    unsigned holds;  /* no GET is begun while there is one */
     enum gw_err err; /* sticks: no read can succeed any more */
     char text[FS_TEXT_MAX];
     struct op *turn;   /* serves what waits */
@@ -53,6 +54,9 @@ void read_ahead_opened(struct read_ahead *r, const struct remote_res *res);
 /* A block of len bytes whose memory is taken already; its GET starts at once. NULL: no memory. */
 struct read_ahead_block *read_ahead_block_new(struct read_ahead *r, uint64_t off, size_t len,
                                               size_t budget);
+/* What has bytes to come: ends its GET; begins it again. */
+void read_ahead_block_stop(struct read_ahead_block *b);
+void read_ahead_block_go_on(struct read_ahead_block *b);
 void read_ahead_block_free(struct read_ahead_block *b);
 
 #endif

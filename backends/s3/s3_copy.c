@@ -34,6 +34,7 @@ struct copy {
     bool no_match;      /* the server compares ETags wrongly: see mistrust() */
     struct gw_buf kept; /* the source's metadata as header lines, each with a NUL */
     size_t nkept;
+    char *named; /* the ETag in the answer to the copy; NULL = none */
     struct fs_attr attr;
     /* A copy in parts. */
     char *upload_id;
@@ -72,6 +73,7 @@ static void copy_release(struct fs_task *t)
     mem_free(c->from);
     mem_free(c->to);
     mem_free(c->etag);
+    mem_free(c->named);
     gw_buf_free(&c->kept);
 }
 
@@ -165,6 +167,35 @@ static void headers_free(struct headers *h)
 
 /* ---- the end: is it there, and is it whole? ---- */
 
+/* There are servers that leave the quotes out of their XML. */
+static bool same_etag(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    bool qa = n >= 2 && a[0] == '"' && a[n - 1] == '"',
+         qb = m >= 2 && b[0] == '"' && b[m - 1] == '"';
+    n -= qa ? 2 : 0;
+    m -= qb ? 2 : 0;
+    return n == m && memcmp(a + qa, b + qb, n) == 0;
+}
+
+/* What HEAD sees may be somebody else's already. There are servers that name no ETag when a copy in
+ * parts is complete: then it is ours if it has the time that was set. */
+static bool is_ours(const struct copy *c, const char *etag)
+{
+    if (c->named != NULL && c->named[0] != '\0')
+        return same_etag(etag, c->named);
+    return c->args.set_mtime && (c->attr.set & FS_ATTR_MTIME) &&
+           c->attr.mtime_s == c->args.mtime_s && c->attr.mtime_ns == c->args.mtime_ns;
+}
+
+static void tell_made(const struct copy *c, const struct http_res *http)
+{
+    const char *etag = http_res_header(http, "ETag");
+    bool ours = etag != NULL && strlen(etag) < S3_COPY_ETAG_MAX && is_ours(c, etag);
+    if (c->args.made != NULL)
+        snprintf(c->args.made, S3_COPY_ETAG_MAX, "%s", ours ? etag : "");
+}
+
 static void verified(void *arg, const struct remote_res *res)
 {
     struct copy *c = arg;
@@ -179,6 +210,7 @@ static void verified(void *arg, const struct remote_res *res)
         fail(c, GW_UPSTREAM, "the copy in S3 has another size");
         return;
     }
+    tell_made(c, res->http);
     fs_task_end(&c->task, &(struct fs_res){.attr = &c->attr, .bytes = c->size});
 }
 
@@ -213,6 +245,14 @@ static bool mistrust(struct copy *c, const struct remote_res *res)
     return true;
 }
 
+/* Takes what head holds. */
+static void name_etag(struct copy *c, enum gw_err err, struct s3_xml_head *head)
+{
+    mem_free(c->named);
+    c->named = err == GW_OK ? mem_strdup(head->etag) : NULL;
+    s3_xml_head_free(head);
+}
+
 /* ---- one request ---- */
 
 static void copied(void *arg, const struct remote_res *res)
@@ -227,7 +267,7 @@ static void copied(void *arg, const struct remote_res *res)
         return;
     }
     enum gw_err err = s3_xml_parse(S3_XML_COPY, res->body, NULL, NULL, &head);
-    s3_xml_head_free(&head);
+    name_etag(c, err, &head);
     if (err != GW_OK)
         fail(c, GW_UPSTREAM, "S3 answered a copy with something else");
     else
@@ -273,6 +313,9 @@ static void completed(void *arg, const struct remote_res *res)
         fail(c, res->err, res->text);
         return;
     }
+    struct s3_xml_head head;
+    enum gw_err err = s3_xml_parse(S3_XML_COMPLETE, res->body, NULL, NULL, &head);
+    name_etag(c, err, &head);
     s3_journal_remove(s3_store_of(&c->task), c->to, c->upload_id);
     mem_free(c->upload_id);
     c->upload_id = NULL;

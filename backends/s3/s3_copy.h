@@ -15,11 +15,17 @@ struct s3_copy_args {
     bool set_mtime; /* else the source's metadata is kept as it is */
     int64_t mtime_s;
     uint32_t mtime_ns;
+    /* NULL, or where the copy's ETag goes before done is called: as HEAD tells it, "" where that
+     * may be of another object. */
+    char *made;
     const struct log_ctx *log;
 };
 
+#define S3_COPY_ETAG_MAX 256u
+
 /*
  * Done with GW_OK once the copy is there and has the source's size (HEAD after it). Copies args.
+ * Borrows: args->made (S3_COPY_ETAG_MAX bytes) until done or a cancel.
  * attr in the result: the new object's. A cancel aborts an unfinished multipart upload.
  * Errors: GW_NOT_FOUND (no source), GW_CHANGED (other ETag), those of s3_client_start().
  */

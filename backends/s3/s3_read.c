@@ -43,7 +43,7 @@ static const struct read_ahead_type s3_ahead = {.name = "S3", .get = get, .attr 
 static struct op *set(struct remote_file *f, const struct fs_attr *attr, fs_done_fn *done,
                       void *arg)
 {
-    return s3_stat_set_key((struct s3_view *)f->base.fs, f->name, attr, done, arg);
+    return s3_stat_set_open((struct s3_view *)f->base.fs, f->name, f->ahead, attr, done, arg);
 }
 
 static const struct remote_file_type s3_read_type = {.set = set};

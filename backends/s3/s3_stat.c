@@ -13,11 +13,23 @@ struct stat_task {
     char *key;
     uint64_t since;
     struct fs_attr attr; /* found in the cache; or what is to be set */
+    /* Of one that is open: held while the object is copied. Then its ETag is the copy's. */
+    struct read_ahead *reader;
+    char made[S3_COPY_ETAG_MAX];
 };
+
+static void reader_go_on(struct stat_task *s)
+{
+    if (s->reader != NULL)
+        read_ahead_go_on(s->reader, s->made);
+    s->reader = NULL;
+}
 
 static void stat_release(struct fs_task *t)
 {
-    mem_free(((struct stat_task *)t)->key);
+    struct stat_task *s = (struct stat_task *)t;
+    reader_go_on(s);
+    mem_free(s->key);
 }
 
 static struct stat_task *stat_new(struct s3_view *v, const char *key, fs_done_fn *done, void *arg)
@@ -77,6 +89,7 @@ static void set_copied(void *arg, const struct fs_res *res)
     struct stat_task *s = arg;
     s->task.step = NULL;
     attr_cache_forget(s3_store_of(&s->task)->cache, s->key);
+    reader_go_on(s); /* done may free it */
     if (res->err != GW_OK)
         fs_task_fail(&s->task, res->err, res->text);
     else
@@ -88,26 +101,34 @@ static bool same_mtime(const struct fs_attr *a, const struct fs_attr *b)
     return (a->set & FS_ATTR_MTIME) && a->mtime_s == b->mtime_s && a->mtime_ns == b->mtime_ns;
 }
 
+static void set_end(struct stat_task *s, enum gw_err err, const char *text)
+{
+    reader_go_on(s);
+    fs_task_fail(&s->task, err, text);
+}
+
 static void set_looked(void *arg, const struct s3_look_res *res)
 {
     struct stat_task *s = arg;
     s->task.step = NULL;
     if (res->err != GW_OK || res->kind == FS_KIND_UNKNOWN) {
-        fs_task_fail(&s->task, res->err != GW_OK ? res->err : GW_NOT_FOUND, res->text);
+        set_end(s, res->err != GW_OK ? res->err : GW_NOT_FOUND, res->text);
         return;
     }
     bool file = res->kind == FS_KIND_REG;
     if ((s->attr.set & FS_ATTR_SIZE) && (!file || s->attr.size != res->attr.size)) {
-        fs_task_fail(&s->task, GW_UNSUPPORTED, "an object in S3 cannot be cut or extended");
+        set_end(s, GW_UNSUPPORTED, "an object in S3 cannot be cut or extended");
         return;
     }
     if (!file || !(s->attr.set & FS_ATTR_MTIME) || same_mtime(&res->attr, &s->attr)) {
-        fs_task_ok(&s->task);
+        set_end(s, GW_OK, NULL);
         return;
     }
     attr_cache_forget(s3_store_of(&s->task)->cache, s->key);
     const struct s3_copy_args args = {.from = s->key,
                                       .to = s->key,
+                                      .etag = s->reader != NULL ? read_ahead_etag(s->reader) : NULL,
+                                      .made = s->made,
                                       .set_mtime = true,
                                       .mtime_s = s->attr.mtime_s,
                                       .mtime_ns = s->attr.mtime_ns,
@@ -115,14 +136,17 @@ static void set_looked(void *arg, const struct s3_look_res *res)
     s->task.step = s3_copy_start(s3_store_of(&s->task), &args, set_copied, s);
 }
 
-struct op *s3_stat_set_key(struct s3_view *v, const char *key, const struct fs_attr *attr,
-                           fs_done_fn *done, void *arg)
+static struct op *set_start(struct s3_view *v, const char *key, struct read_ahead *reader,
+                            const struct fs_attr *attr, fs_done_fn *done, void *arg)
 {
     if (v->store->conf->setstat == S3_SETSTAT_STRICT &&
         (attr->set & (FS_ATTR_MODE | FS_ATTR_OWNER)))
         return fs_fail(v->fs.loop, GW_UNSUPPORTED, "S3 keeps no permissions and owners", done, arg);
     struct stat_task *s = stat_new(v, key, done, arg);
     s->attr = *attr;
+    s->reader = reader;
+    if (reader != NULL)
+        read_ahead_hold(reader);
     s->task.step = s3_look_start(v->store, key, S3_LOOK_ANY, v->log, set_looked, s);
     return &s->task.op;
 }
@@ -135,5 +159,11 @@ struct op *s3_stat_set(struct s3_view *v, const char *path, const struct fs_attr
     if (err != GW_OK)
         return fs_fail(v->fs.loop, GW_NOT_FOUND, "no such file: the name is too long for S3", done,
                        arg);
-    return s3_stat_set_key(v, key, attr, done, arg);
+    return set_start(v, key, NULL, attr, done, arg);
+}
+
+struct op *s3_stat_set_open(struct s3_view *v, const char *key, struct read_ahead *reader,
+                            const struct fs_attr *attr, fs_done_fn *done, void *arg)
+{
+    return set_start(v, key, reader, attr, done, arg);
 }

@@ -2,6 +2,7 @@
 #ifndef BACKENDS_S3_S3_STAT_H
 #define BACKENDS_S3_S3_STAT_H
 
+#include "backends/read_ahead.h"
 #include "backends/s3/s3.h"
 
 /* From the cache where a listing has just primed it. The root exists without asking. */
@@ -13,9 +14,10 @@ struct op *s3_stat_start(struct s3_view *v, const char *path, fs_done_fn *done, 
  */
 struct op *s3_stat_set(struct s3_view *v, const char *path, const struct fs_attr *attr,
                        fs_done_fn *done, void *arg);
-/* The same of what is open for reading: by its key. GW_OK gives res->attr: what is kept; NULL =
- * nothing of it. */
-struct op *s3_stat_set_key(struct s3_view *v, const char *key, const struct fs_attr *attr,
-                           fs_done_fn *done, void *arg);
+/* The same of what is open for reading, by its key: it is left alone if it is no longer that one
+ * (GW_CHANGED), and the reader follows the copy. GW_OK gives res->attr: what is kept; NULL =
+ * nothing of it. Borrows: reader until done or a cancel. */
+struct op *s3_stat_set_open(struct s3_view *v, const char *key, struct read_ahead *reader,
+                            const struct fs_attr *attr, fs_done_fn *done, void *arg);
 
 #endif

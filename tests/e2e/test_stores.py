@@ -95,6 +95,34 @@ def test_modification_time(store, postern, tmp_path):
         sftp.chmod("/kept", 0o640)  # stored on a disk, accepted by a bucket
 
 
+@pytest.mark.parametrize("copy_part_mb", [5120, 6], ids=["whole", "in-parts"])
+@BUCKETS
+def test_a_time_of_a_file_that_is_read(store, postern, request, copy_part_mb):
+    """The store copies the object onto itself. A copy in other parts has another ETag: the open file reads on."""
+    gateway = postern({"store": dict(store.backend, part_mb=5, copy_part_mb=copy_part_mb)})
+    client, bucket = request.getfixturevalue(store.kind).client, store.backend["bucket"]
+    data = os.urandom(14 << 20)
+    with session(gateway) as sftp:
+        write_all(sftp, "/f", data)
+        with sftp.open("/f") as file:
+            assert file.read(1000) == data[:1000]
+            before = client.head(bucket, "f").headers["etag"]
+            file.utime((1_300_000_000, 1_300_000_000))
+            if store.kind == "radosgw" and copy_part_mb == 6:
+                assert client.head(bucket, "f").headers["etag"] != before
+            assert file.stat().st_mtime == sftp.stat("/f").st_mtime == 1_300_000_000
+            file.seek(len(data) - 1000)
+            assert file.read(1000) == data[-1000:]
+            file.seek(0)
+            file.prefetch()
+            assert file.read() == data
+            client.put(bucket, "f", data[::-1])  # of somebody else: not followed
+            file.seek(7 << 20)
+            assert status_of(lambda: file.read(1000)) != "OK"
+            assert status_of(lambda: file.utime((1_200_000_000, 1_200_000_000))) != "OK"
+        assert sftp.stat("/f").st_mtime != 1_200_000_000
+
+
 @EVERYWHERE
 def test_rename_of_a_directory(store, postern):
     gateway = postern({"store": store.backend})
