@@ -7,6 +7,7 @@
 #include <openssl/rand.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -231,8 +232,10 @@ static bool read_entry(const char *file, const char *store_name, const char *buc
     if (id == NULL || strcmp(name, store_name) != 0 || strcmp(in_bucket, bucket) != 0 ||
         *rest == '\0' || strlen(rest) > S3_KEY_MAX)
         return false;
-    *out = (struct s3_journal_entry){mem_strdup(file), mem_strdup(rest), mem_strdup(id),
-                                     st.st_mtim.tv_sec};
+    *out = (struct s3_journal_entry){.file = mem_strdup(file),
+                                     .key = mem_strdup(rest),
+                                     .upload_id = mem_strdup(id),
+                                     .written_s = st.st_mtim.tv_sec};
     return true;
 }
 
@@ -241,62 +244,121 @@ static bool is_entry(const char *name)
     return strlen(name) == 16 + 1 + 32 && name[16] == '-';
 }
 
-void s3_journal_left(const char *state_dir, const char *store_name, const char *bucket,
-                     struct s3_journal_entry **out, size_t *n)
+/* Runs that were asked once whether they live, for the length of one reading. */
+struct runs {
+    struct seen {
+        char id[RUN_MAX];
+        bool dead;
+    } * all;
+    size_t n, cap;
+};
+
+static bool is_dead(struct runs *r, const char *dir, const char *name)
 {
-    struct s3_journal_entry *all = NULL;
-    size_t count = 0, cap = 0;
-    *out = NULL;
-    *n = 0;
-    if (state_dir == NULL)
-        return;
+    for (size_t i = 0; i < r->n; i++)
+        if (strncmp(r->all[i].id, name, RUN_MAX - 1) == 0)
+            return r->all[i].dead;
+    if (r->n == r->cap) {
+        r->cap = r->cap > 0 ? 2 * r->cap : 16;
+        struct seen *grown = mem_array(r->cap, sizeof *grown);
+        if (r->n > 0)
+            memcpy(grown, r->all, r->n * sizeof *grown);
+        mem_free(r->all);
+        r->all = grown;
+    }
+    struct seen *s = &r->all[r->n++];
+    snprintf(s->id, sizeof s->id, "%.16s", name);
+    return s->dead = run_is_dead(dir, name);
+}
+
+struct entries {
+    struct s3_journal_entry *all;
+    size_t n, cap;
+};
+
+/* Room for one more, which is not counted yet. */
+static struct s3_journal_entry *next_entry(struct entries *e)
+{
+    if (e->n == e->cap) {
+        e->cap = e->cap > 0 ? 2 * e->cap : 16;
+        struct s3_journal_entry *grown = mem_array(e->cap, sizeof *grown);
+        if (e->n > 0)
+            memcpy(grown, e->all, e->n * sizeof *grown);
+        mem_free(e->all);
+        e->all = grown;
+    }
+    return &e->all[e->n];
+}
+
+/* Adds the entries of dead runs, or of living ones, up to max. False: the folder cannot be read. */
+static bool read_folder(const char *state_dir, const char *store_name, const char *bucket,
+                        bool dead, size_t max, struct entries *out)
+{
+    struct runs runs = {.all = NULL};
     uv_once(&run.once, run_init);
     char *dir = mem_printf("%s/" FOLDER, state_dir);
     DIR *d = opendir(dir);
+    bool ok = d != NULL || errno == ENOENT;
     struct dirent *e;
-    while (d != NULL && count < ENTRIES_MAX && (e = readdir(d)) != NULL) {
-        if (!is_entry(e->d_name) || !run_is_dead(dir, e->d_name))
+    while (d != NULL && out->n < max && (e = readdir(d)) != NULL) {
+        if (!is_entry(e->d_name) || is_dead(&runs, dir, e->d_name) != dead)
             continue;
-        if (count == cap) {
-            cap = cap > 0 ? 2 * cap : 16;
-            struct s3_journal_entry *grown = mem_array(cap, sizeof *grown);
-            if (count > 0)
-                memcpy(grown, all, count * sizeof *all);
-            mem_free(all);
-            all = grown;
-        }
         char *file = mem_printf("%s/%s", dir, e->d_name);
-        if (read_entry(file, store_name, bucket, &all[count]))
-            count++;
+        if (read_entry(file, store_name, bucket, next_entry(out)))
+            out->n++;
         mem_free(file);
     }
     if (d != NULL)
         closedir(d);
     mem_free(dir);
-    *out = all;
-    *n = count;
+    mem_free(runs.all);
+    return ok;
 }
 
-bool s3_journal_stores(const char *state_dir, const char *store_name, const char *bucket,
-                       const char *key)
+void s3_journal_left(const char *state_dir, const char *store_name, const char *bucket,
+                     struct s3_journal_entry **out, size_t *n)
 {
-    bool found = false;
-    char *dir = mem_printf("%s/" FOLDER, state_dir);
-    DIR *d = opendir(dir);
-    struct dirent *e;
-    while (d != NULL && !found && (e = readdir(d)) != NULL) {
-        struct s3_journal_entry *entry = mem_zalloc(sizeof *entry);
-        char *file = mem_printf("%s/%s", dir, e->d_name);
-        bool is_read = is_entry(e->d_name) && !run_is_dead(dir, e->d_name) &&
-                       read_entry(file, store_name, bucket, entry);
-        found = is_read && strcmp(entry->key, key) == 0;
-        s3_journal_free(&entry, is_read ? 1 : 0);
-        mem_free(file);
+    struct entries left = {.all = NULL};
+    if (state_dir != NULL)
+        (void)read_folder(state_dir, store_name, bucket, true, ENTRIES_MAX, &left);
+    *out = left.all;
+    *n = left.n;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct s3_journal_entry *)a)->key,
+                  ((const struct s3_journal_entry *)b)->key);
+}
+
+bool s3_journal_living(const char *state_dir, const char *store_name, const char *bucket,
+                       struct s3_journal_entry **out, size_t *n)
+{
+    struct entries living = {.all = NULL};
+    /* Twice: a note that went while its folder was read has had its successor before, which the
+     * reading may have missed. */
+    bool ok = read_folder(state_dir, store_name, bucket, false, SIZE_MAX, &living) &&
+              read_folder(state_dir, store_name, bucket, false, SIZE_MAX, &living);
+    if (living.n > 0)
+        qsort(living.all, living.n, sizeof *living.all, by_key);
+    *out = living.all;
+    *n = living.n;
+    return ok;
+}
+
+bool s3_journal_has(const struct s3_journal_entry *sorted, size_t n, const char *key)
+{
+    for (size_t low = 0, high = n; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(key, sorted[middle].key);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
     }
-    if (d != NULL)
-        closedir(d);
-    mem_free(dir);
-    return found;
+    return false;
 }
 
 void s3_journal_forget(const struct s3_journal_entry *e)

@@ -21,10 +21,11 @@ void s3_journal_answer(const struct s3_store *s, const char *note, bool keep, co
                        const char *upload_id, loop_fn *done, void *arg);
 void s3_journal_remove(const struct s3_store *s, const char *key, const char *upload_id);
 
-/* An upload of a run that is no more. */
+/* An upload, or a note. */
 struct s3_journal_entry {
     char *file, *key, *upload_id; /* upload_id: "" = a note */
     int64_t written_s;            /* Unix time, by our clock */
+    bool over;                    /* the sweep's: to be forgotten */
 };
 
 /*
@@ -33,9 +34,15 @@ struct s3_journal_entry {
  */
 void s3_journal_left(const char *state_dir, const char *store_name, const char *bucket,
                      struct s3_journal_entry **out, size_t *n);
-/* Is there an entry of this key that is a living run's, this one's included? Blocks. */
-bool s3_journal_stores(const char *state_dir, const char *store_name, const char *bucket,
-                       const char *key);
+/*
+ * What living runs store there, this one included, for s3_journal_has(). Blocks. What was noted
+ * before the call and has not ended when it returns is among it. *out is freed by
+ * s3_journal_free(). False: it cannot be known.
+ */
+bool s3_journal_living(const char *state_dir, const char *store_name, const char *bucket,
+                       struct s3_journal_entry **out, size_t *n);
+/* Is one of this key among what s3_journal_living() gave? */
+bool s3_journal_has(const struct s3_journal_entry *sorted, size_t n, const char *key);
 void s3_journal_forget(
     const struct s3_journal_entry *e); /* it is ended: removes its file; blocks */
 /* Removes the locks of dead runs that left nothing (any more). Blocks. */

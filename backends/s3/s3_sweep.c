@@ -15,20 +15,22 @@
 
 /* First what the journal says that dead runs of ours left, at once and of any age. Where that is
  * only a note of a key: the uploads of this key from about that time that no part was ever sent to,
- * unless a run that lives is storing it: the client of the dead one may be back.
- * Then, by age, whatever else is unfinished below our prefix. */
+ * unless a run that lives is storing it: the client of the dead one may be back. The uploads of all
+ * notes are listed before the journal is read again, once: what is listed was noted before it
+ * began. Then, by age, whatever else is unfinished below our prefix. */
 enum sweep_state {
     SWEEP_JOURNAL, /* for the pool, which reads the journal */
     SWEEP_OWN,     /* for the abort of entries[at], which has an id */
     SWEEP_PAGE,    /* for a page of ListMultipartUploads */
     SWEEP_PARTS,   /* for a page of ListParts of the first of `old` */
-    SWEEP_RUNS,    /* for the pool, which looks whose the first of `old` may be */
+    SWEEP_RUNS,    /* for the pool, which looks what living runs store */
     SWEEP_OLD,     /* for the abort of the first of `old` */
     SWEEP_TIDY,    /* for the pool, which tidies up the journal */
 };
 
 struct old {
     struct list node;
+    struct s3_journal_entry *note; /* of its key; NULL = it is here by its age */
     char *key, *upload_id;
 };
 
@@ -39,11 +41,14 @@ struct sweep {
     struct op *step;
     struct s3_journal_entry *entries;
     size_t nentries, at;
-    const struct s3_journal_entry *note; /* `old` is of its key; NULL = of all */
+    struct s3_journal_entry *note; /* whose key is listed; NULL = all are */
+    struct s3_journal_entry *living;
+    size_t nliving;
+    bool living_known; /* else nothing that is noted is ended */
+    bool by_age;       /* the notes are done with */
     struct list old;
     char *key_marker, *id_marker, *part_marker;
     bool truncated;
-    bool spared; /* the key of the note is one that a run of ours stores */
     bool active; /* the upload got a part, lately or if there is a note ever: somebody's work */
     unsigned aborted, failed;
     backend_done_fn *done;
@@ -54,8 +59,8 @@ struct sweep {
 struct journal_job {
     struct sweep *sweep;
     char *state_dir, *name, *bucket;
-    char *key; /* is it one that a run stores? NULL = is not asked */
-    bool tidy, stores;
+    enum sweep_state job;
+    bool known;
     struct s3_journal_entry *entries;
     size_t n;
 };
@@ -63,9 +68,6 @@ struct journal_job {
 static void next_own(struct sweep *s);
 static void next_page(struct sweep *s);
 static void next_old(struct sweep *s);
-static void journal(struct sweep *s, bool tidy);
-static void abort_old(struct sweep *s);
-static void spare_old(struct sweep *s);
 
 static void old_free(struct old *o)
 {
@@ -86,6 +88,7 @@ static void sweep_free(struct sweep *s)
     while (!list_empty(&s->old))
         old_free(first_old(s));
     s3_journal_free(&s->entries, s->nentries);
+    s3_journal_free(&s->living, s->nliving);
     mem_free(s->key_marker);
     mem_free(s->id_marker);
     mem_free(s->part_marker);
@@ -122,23 +125,22 @@ static void journal_job_free(struct journal_job *j)
     mem_free(j->state_dir);
     mem_free(j->name);
     mem_free(j->bucket);
-    mem_free(j->key);
     mem_free(j);
 }
 
 static void journal_run(void *arg)
 {
     struct journal_job *j = arg;
-    if (j->key != NULL) {
-        j->stores = s3_journal_stores(j->state_dir, j->name, j->bucket, j->key);
+    if (j->job == SWEEP_RUNS) {
+        j->known = s3_journal_living(j->state_dir, j->name, j->bucket, &j->entries, &j->n);
         return;
     }
-    if (!j->tidy) {
+    if (j->job == SWEEP_JOURNAL) {
         s3_journal_left(j->state_dir, j->name, j->bucket, &j->entries, &j->n);
         return;
     }
     for (size_t i = 0; i < j->n; i++)
-        if (j->entries[i].key == NULL) /* ended */
+        if (j->entries[i].over)
             s3_journal_forget(&j->entries[i]);
     s3_journal_tidy(j->state_dir);
 }
@@ -147,19 +149,27 @@ static void journal_done(void *arg)
 {
     struct journal_job *j = arg;
     struct sweep *s = j->sweep;
-    bool tidy = j->tidy;
+    enum sweep_state job = j->job;
     s->step = NULL;
-    if (!tidy) {
+    if (job == SWEEP_JOURNAL) {
         s->entries = j->entries;
         s->nentries = j->n;
+    } else if (job == SWEEP_RUNS) {
+        s->living = j->entries;
+        s->nliving = j->n;
+        s->living_known = j->known;
+    }
+    if (job != SWEEP_TIDY) {
         j->entries = NULL;
         j->n = 0;
     }
     journal_job_free(j);
-    if (tidy)
-        end(s, GW_OK, NULL);
-    else
+    if (job == SWEEP_JOURNAL)
         next_own(s);
+    else if (job == SWEEP_RUNS)
+        next_old(s);
+    else
+        end(s, GW_OK, NULL);
 }
 
 static void journal_orphan(void *arg, bool ran)
@@ -171,22 +181,15 @@ static void journal_orphan(void *arg, bool ran)
 static const struct work_fns journal_fns = {
     .run = journal_run, .done = journal_done, .orphan = journal_orphan};
 
-static struct journal_job *journal_job_new(struct sweep *s)
+static void journal(struct sweep *s, enum sweep_state job)
 {
     struct journal_job *j = mem_zalloc(sizeof *j);
     j->sweep = s;
     j->state_dir = mem_strdup(s->store->base.env.state_dir);
     j->name = mem_strdup(s->store->base.name);
     j->bucket = mem_strdup(s->store->conf->bucket);
-    return j;
-}
-
-static void journal(struct sweep *s, bool tidy)
-{
-    struct journal_job *j = journal_job_new(s);
-    s->state = tidy ? SWEEP_TIDY : SWEEP_JOURNAL;
-    j->tidy = tidy;
-    if (tidy) {
+    j->job = s->state = job;
+    if (job == SWEEP_TIDY) {
         j->entries = s->entries;
         j->n = s->nentries;
         s->entries = NULL;
@@ -195,40 +198,12 @@ static void journal(struct sweep *s, bool tidy)
     s->step = work_start(s->store->base.env.loop, &journal_fns, j);
 }
 
-static void runs_done(void *arg)
-{
-    struct journal_job *j = arg;
-    struct sweep *s = j->sweep;
-    bool stores = j->stores;
-    s->step = NULL;
-    journal_job_free(j);
-    s->spared |= stores;
-    if (stores)
-        spare_old(s);
-    else
-        abort_old(s);
-}
-
-static const struct work_fns runs_fns = {
-    .run = journal_run, .done = runs_done, .orphan = journal_orphan};
-
-/* After the listing: what is listed was noted before it began. */
-static void look_at_runs(struct sweep *s)
-{
-    struct journal_job *j = journal_job_new(s);
-    s->state = SWEEP_RUNS;
-    j->key = mem_strdup(s->note->key);
-    s->step = work_start(s->store->base.env.loop, &runs_fns, j);
-}
-
-/* Done with an entry; `forget` it, or leave it to the next start. */
+/* Done with an entry, or with the listing of a note; `forget` it, or leave it to the next start. */
 static void own_over(struct sweep *s, bool forget)
 {
-    if (forget) {
-        mem_free(s->entries[s->at].key);
-        s->entries[s->at].key = NULL;
-    }
+    s->entries[s->at].over = forget;
     s->note = NULL;
+    s->truncated = false; /* a listing may have failed in between */
     s->at++;
     next_own(s);
 }
@@ -242,26 +217,35 @@ static void own_ended(void *arg, bool gone)
     own_over(s, gone);
 }
 
-static void begin_pages(struct sweep *s, const struct s3_journal_entry *note)
+static void begin_pages(struct sweep *s, struct s3_journal_entry *note)
 {
     s->note = note;
-    s->truncated = s->spared = false;
+    s->truncated = false;
     mem_free(s->key_marker);
     mem_free(s->id_marker);
     s->key_marker = s->id_marker = NULL;
     next_page(s);
 }
 
+static void sweep_by_age(struct sweep *s)
+{
+    s->by_age = true;
+    if (s->store->conf->sweep_age_h == 0)
+        journal(s, SWEEP_TIDY);
+    else
+        begin_pages(s, NULL);
+}
+
 static void next_own(struct sweep *s)
 {
     if (s->at == s->nentries) {
-        if (s->store->conf->sweep_age_h == 0)
-            journal(s, true);
+        if (list_empty(&s->old))
+            sweep_by_age(s);
         else
-            begin_pages(s, NULL);
+            journal(s, SWEEP_RUNS);
         return;
     }
-    const struct s3_journal_entry *e = &s->entries[s->at];
+    struct s3_journal_entry *e = &s->entries[s->at];
     if (e->upload_id[0] == '\0') {
         begin_pages(s, e);
         return;
@@ -291,6 +275,7 @@ static bool on_upload(void *arg, const struct s3_xml_item *item)
         strlen(item->key) != item->key_len || !is_looked_for(s, item))
         return true;
     struct old *o = mem_zalloc(sizeof *o);
+    o->note = s->note;
     o->key = mem_strdup(item->key);
     o->upload_id = mem_strdup(item->upload_id);
     list_push(&s->old, &o->node);
@@ -324,7 +309,12 @@ static void page_done(void *arg, const struct remote_res *res)
     replace(&s->key_marker, key);
     replace(&s->id_marker, id);
     s3_xml_head_free(&head);
-    next_old(s);
+    if (s->note == NULL)
+        next_old(s);
+    else if (s->truncated)
+        next_page(s);
+    else
+        own_over(s, true);
 }
 
 static void next_page(struct sweep *s)
@@ -371,8 +361,13 @@ static void spare_old(struct sweep *s)
 static bool on_part(void *arg, const struct s3_xml_item *item)
 {
     struct sweep *s = arg;
-    s->active |= s->note != NULL || item->time_s > too_old_s(s);
+    s->active |= first_old(s)->note != NULL || item->time_s > too_old_s(s);
     return true;
+}
+
+static bool is_stored(const struct sweep *s, const char *key)
+{
+    return !s->living_known || s3_journal_has(s->living, s->nliving, key);
 }
 
 static void list_parts(struct sweep *s);
@@ -390,12 +385,14 @@ static void parts_done(void *arg, const struct remote_res *res)
     if (more)
         replace(&s->part_marker, head.token);
     s3_xml_head_free(&head);
+    struct old *o = first_old(s);
     if (more) {
         list_parts(s);
     } else if (err != GW_OK || s->active) {
         spare_old(s); /* gone, not ours to read, or in use */
-    } else if (s->note != NULL) {
-        look_at_runs(s);
+    } else if (o->note != NULL && is_stored(s, o->key)) {
+        o->note->over = false;
+        spare_old(s);
     } else {
         abort_old(s);
     }
@@ -424,10 +421,10 @@ static void next_old(struct sweep *s)
         list_parts(s);
     } else if (s->truncated) {
         next_page(s);
-    } else if (s->note != NULL) {
-        own_over(s, !s->spared);
+    } else if (!s->by_age) {
+        sweep_by_age(s);
     } else {
-        journal(s, true);
+        journal(s, SWEEP_TIDY);
     }
 }
 
@@ -441,6 +438,6 @@ struct op *s3_sweep_start(struct s3_store *store, backend_done_fn *done, void *a
     s->done = done;
     s->arg = arg;
     list_init(&s->old);
-    journal(s, false);
+    journal(s, SWEEP_JOURNAL);
     return &s->op;
 }

@@ -6,11 +6,15 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +22,27 @@
 #include "tests/support/s3_lab.h"
 #include "tests/support/storekit.h"
 #include "tests/support/sync.h"
+
+/* Instead of the C library's, to be counted: how often a folder is read, and a run is asked whether
+ * it lives. The pool calls them one after the other. */
+static unsigned opened, locked;
+static unsigned opening_fails; /* that one does; 0 = none */
+
+DIR *opendir(const char *name)
+{
+    if (++opened == opening_fails) {
+        errno = EMFILE;
+        return NULL;
+    }
+    int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? NULL : fdopendir(fd);
+}
+
+int flock(int fd, int how)
+{
+    locked++;
+    return (int)syscall(SYS_flock, fd, how);
+}
 
 /* In a process of its own: begins an upload and is killed in the middle of it. */
 static void be_killed(const struct s3_stub *stub, const char *state_dir)
@@ -34,6 +59,13 @@ static void be_killed(const struct s3_stub *stub, const char *state_dir)
         loop_poll(e.loop);
     }
     kill(getpid(), SIGKILL);
+}
+
+static void begin_theirs(struct s3_lab *e, const char *key)
+{
+    const struct s3_param query[] = {{"uploads", NULL}};
+    const struct s3_req theirs = {.method = "POST", .key = key, .query = query, .nquery = 1};
+    assert_int_equal(s3_lab_request(e, &theirs), GW_OK);
 }
 
 static bool three_uploads(void *arg)
@@ -58,9 +90,7 @@ static void test_sweep(void **state)
     assert_int_equal(s3_stub_uploads(e->stub), 1);
 
     /* Another gateway's, in the same bucket: too young to be touched. */
-    const struct s3_param query[] = {{"uploads", NULL}};
-    const struct s3_req theirs = {.method = "POST", .key = "theirs", .query = query, .nquery = 1};
-    assert_int_equal(s3_lab_request(e, &theirs), GW_OK);
+    begin_theirs(e, "theirs");
 
     struct s3_lab next = {0};
     s3_lab_conf(&next, e->stub);
@@ -83,13 +113,13 @@ static void test_sweep(void **state)
     storekit_folder_remove(dir);
 }
 
-/* What a run that is dead by now wrote before it asked for an upload of this key. */
-static void leave_note(const char *state_dir, const struct s3_lab *e, const char *key)
+/* What a run that is dead by now wrote before it asked for an upload of this key; its i-th. */
+static void leave_note(const char *state_dir, const struct s3_lab *e, const char *key, int i)
 {
     char path[PATH_MAX + 80];
     snprintf(path, sizeof path, "%s/s3-uploads", state_dir);
-    assert_int_equal(mkdir(path, 0700), 0);
-    snprintf(path, sizeof path, "%s/s3-uploads/0123456789abcdef-%032d", state_dir, 0);
+    assert_int_equal(mkdir(path, 0700), i == 0 ? 0 : -1);
+    snprintf(path, sizeof path, "%s/s3-uploads/0123456789abcdef-%032d", state_dir, i);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
     fprintf(f, "lab\n%s\n\n%s", e->conf.bucket, key);
@@ -107,7 +137,7 @@ static void test_note_of_a_key_that_is_written_again(void **state)
     struct s3_lab *e = *state;
     char dir[PATH_MAX], text[FS_TEXT_MAX];
     storekit_folder(dir);
-    leave_note(dir, e, "p/again");
+    leave_note(dir, e, "p/again", 0);
     struct s3_lab next = {.stub = e->stub};
     s3_lab_conf(&next, e->stub);
     s3_lab_open(&next, "p", dir, 64 * S3_LAB_MIB);
@@ -122,12 +152,56 @@ static void test_note_of_a_key_that_is_written_again(void **state)
     fs_abort(&f);
     assert_true(sync_until(next.loop, s3_lab_no_uploads, &next));
 
-    /* Nobody's by now. */
-    const struct s3_param query[] = {{"uploads", NULL}};
-    const struct s3_req theirs = {.method = "POST", .key = "p/again", .query = query, .nquery = 1};
-    assert_int_equal(s3_lab_request(e, &theirs), GW_OK);
+    begin_theirs(e, "p/again"); /* nobody's by now */
     assert_int_equal(sync_sweep(next.backend, text), GW_OK);
     assert_int_equal(s3_stub_uploads(e->stub), 0);
+    s3_lab_close(&next);
+    storekit_folder_remove(dir);
+}
+
+enum { NOTES = 60, STORED = 30 };
+
+static bool all_uploads(void *arg)
+{
+    return s3_stub_uploads(((struct s3_lab *)arg)->stub) == NOTES;
+}
+
+/* However many there are, the journal is read a few times; in vain, and nothing is ended. */
+static void test_many_notes(void **state)
+{
+    struct s3_lab *e = *state;
+    char dir[PATH_MAX], key[32], text[FS_TEXT_MAX];
+    storekit_folder(dir);
+    for (int i = 0; i < NOTES; i++) {
+        snprintf(key, sizeof key, "p/k%d", i);
+        leave_note(dir, e, key, i);
+        if (i != STORED)
+            begin_theirs(e, key);
+    }
+    struct s3_lab next = {.stub = e->stub};
+    s3_lab_conf(&next, e->stub);
+    s3_lab_open(&next, "p", dir, 64 * S3_LAB_MIB);
+    struct fs_file *f;
+    struct mover up = {0};
+    s3_stub_fail(e->stub, S3_STUB_HANG, "PUT", "partNumber", 0, 1000);
+    snprintf(key, sizeof key, "/k%d", STORED);
+    assert_int_equal(sync_open(next.fs, key, MOVER_NEW, &f), GW_OK);
+    assert_int_equal(mover_run(&up, f, 2 * S3_LAB_MIB, 32768, 8), GW_OK);
+    assert_true(sync_until(next.loop, all_uploads, &next));
+
+    opened = 0;
+    opening_fails = 2; /* the first shows the notes */
+    assert_int_equal(sync_sweep(next.backend, text), GW_OK);
+    assert_true(opened > 2);
+    assert_int_equal(s3_stub_uploads(e->stub), NOTES);
+
+    opened = locked = opening_fails = 0;
+    assert_int_equal(sync_sweep(next.backend, text), GW_OK);
+    assert_true(opened >= 3 && opened < 10);
+    assert_true(locked < 10);
+    assert_int_equal(s3_stub_uploads(e->stub), 1);
+    fs_abort(&f);
+    assert_true(sync_until(next.loop, s3_lab_no_uploads, &next));
     s3_lab_close(&next);
     storekit_folder_remove(dir);
 }
@@ -180,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(test_sweep),
         ROW(test_note_of_a_key_that_is_written_again),
+        ROW(test_many_notes),
         ROW(test_half_a_note),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
