@@ -24,6 +24,8 @@ static const struct verifier_kind *const kinds[] = {
 };
 enum { NKINDS = sizeof kinds / sizeof kinds[0] };
 
+#define PROBLEMS_MAX (1024u * 1024u)
+
 struct auth {
     struct verifier_env env;
     struct settings *settings;
@@ -97,34 +99,48 @@ static enum gw_err check_users(const struct settings *s, struct gw_errmsg *msg)
     return err == GW_OK ? GW_OK : gw_err_set(msg, GW_CONFIG, "users.%.480s", why.text);
 }
 
-enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, struct gw_errmsg *msg)
+enum gw_err auth_try(struct loop *l, struct settings *s, struct auth **out, struct gw_buf *problems)
 {
-    enum gw_err err = check_users(s, msg);
-    if (err != GW_OK)
-        return err;
+    struct gw_errmsg why = {""};
+    bool ok = check_users(s, &why) == GW_OK;
+    if (!ok)
+        gw_buf_printf(problems, "%s\n", why.text);
     struct auth *a = mem_zalloc(sizeof *a);
     a->settings = s;
     a->cache = auth_cache_new();
     a->offered = auth_method_mask(s->auth.methods.v, s->auth.methods.n);
     a->env = (struct verifier_env){
         .loop = l, .passwd = passwd_new(l), .users = s->users, .backends = &s->backends};
-    for (size_t i = 0; err == GW_OK && i < s->auth.verifiers.n; i++) {
+    for (size_t i = 0; i < s->auth.verifiers.n; i++) {
         const struct opt_any *any = (const struct opt_any *)s->auth.verifiers.v + i;
         const struct verifier_kind *kind = kind_of(any);
         struct verifier *v = NULL;
-        struct gw_errmsg why = {"type: is not known"};
-        err = kind == NULL ? GW_CONFIG : kind->make(&a->env, any->conf, &v, &why);
-        if (err == GW_OK)
+        why = (struct gw_errmsg){"type: is not known"};
+        if (kind != NULL && kind->make(&a->env, any->conf, &v, &why) == GW_OK) {
             auth_add(a, v, any->conf, kind->opt.name);
-        else
-            gw_err_set(msg, GW_CONFIG, "auth.verifiers[%zu].%.460s", i, why.text);
+            continue;
+        }
+        ok = false;
+        gw_buf_printf(problems, "auth.verifiers[%zu].%.460s\n", i, why.text);
     }
-    if (err == GW_OK) {
+    if (ok) {
         *out = a;
         return GW_OK;
     }
     auth_free(&a);
     return GW_CONFIG;
+}
+
+enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, struct gw_errmsg *msg)
+{
+    struct gw_buf problems;
+    gw_buf_init(&problems, PROBLEMS_MAX);
+    enum gw_err err = auth_try(l, s, out, &problems);
+    const char *text = gw_buf_cstr(&problems);
+    if (err != GW_OK)
+        gw_err_set(msg, err, "%.*s", (int)strcspn(text, "\n"), text);
+    gw_buf_free(&problems);
+    return err;
 }
 
 void auth_add(struct auth *a, struct verifier *v, const struct verifier_common *common,

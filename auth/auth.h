@@ -12,8 +12,11 @@ struct auth;
 /* The kinds for settings_load(). */
 const struct opt_kinds *auth_kinds(void);
 
-/* Borrows s for its life. Errors: GW_CONFIG with *msg. */
+/* Borrows s for its life. Errors: GW_CONFIG with *msg, the first problem. */
 enum gw_err auth_new(struct loop *l, struct settings *s, struct auth **out, struct gw_errmsg *msg);
+/* The same, and all problems: a line each that begins with where the configuration has it. */
+enum gw_err auth_try(struct loop *l, struct settings *s, struct auth **out,
+                     struct gw_buf *problems);
 void auth_free(struct auth **ap); /* no check is under way */
 /* A verifier that no configuration made (tests, plugins), behind the others. Takes v; borrows
  * common. */

@@ -108,11 +108,17 @@ static void probe_all(struct trial *t)
     mem_free(all);
 }
 
-/* msg begins with the path of what is wrong. Two of our checks may come upon the same. */
-static void note(struct trial *t, const struct gw_errmsg *msg)
+/* Lines that begin with the path of what is wrong. Two of our checks may come upon the same. */
+static void note(struct trial *t, const char *lines)
 {
-    if (msg->text[0] == '\0' || strstr(gw_buf_cstr(&t->problems), msg->text) == NULL)
-        gw_buf_printf(&t->problems, "%s\n", msg->text);
+    while (*lines != '\0') {
+        size_t n = strcspn(lines, "\n");
+        char *line = mem_strndup(lines, n);
+        if (strstr(gw_buf_cstr(&t->problems), line) == NULL)
+            gw_buf_printf(&t->problems, "%s\n", line);
+        mem_free(line);
+        lines += n + (lines[n] == '\n');
+    }
 }
 
 /* What only shows when it is made: keys that do not load, a user file that does not parse. */
@@ -123,20 +129,25 @@ static void check_by_making(struct trial *t)
     struct gw_errmsg msg = {""};
     struct backend_env env = {.loop = t->loop, .budget = t->budget, .state_dir = s->state_dir};
     const struct opt_any *confs = s->backends.v;
-    if (host_keys_load(s, &keys, &msg) != GW_OK)
-        note(t, &msg);
+    struct gw_buf problems;
+    gw_buf_init(&problems, CMD_PROBLEMS_MAX);
+    if (host_keys_try(s, &keys, &problems) == GW_NO_MEMORY)
+        gw_buf_put_text(&problems, "ssh: out of memory\n");
     for (size_t i = 0; keys != NULL && !t->quiet && i < host_keys_count(keys); i++)
         printf("ssh.host_keys[%zu]: %s\n", i, host_keys_fingerprint(keys, i));
     host_keys_free(&keys);
+    note(t, gw_buf_cstr(&problems));
+    gw_buf_reset(&problems);
     if (s->state_dir != NULL && spool_check(s->state_dir, &msg) != GW_OK)
-        note(t, &msg);
+        note(t, msg.text);
     if (s->log.output == LOG_TO_FILE && log_check_file(s->log.path, &msg) != GW_OK)
-        note(t, &msg);
+        note(t, msg.text);
     for (size_t i = 0; i < s->backends.n; i++)
         if (backend_new(&env, s->backends.names[i], &confs[i], &t->backends[i], &msg) != GW_OK)
             gw_buf_printf(&t->problems, "backends.%s.%s\n", s->backends.names[i], msg.text);
-    if (auth_new(t->loop, s, &t->auth, &msg) != GW_OK)
-        note(t, &msg);
+    (void)auth_try(t->loop, s, &t->auth, &problems);
+    note(t, gw_buf_cstr(&problems));
+    gw_buf_free(&problems);
 }
 
 static struct backend *backend_named(void *arg, const char *name)

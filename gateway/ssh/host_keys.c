@@ -21,6 +21,7 @@
 #define KEY_TEXT_MAX (64u * 1024u)
 /* libssh multiplies by 1,000 in 32 bits. */
 #define REKEY_S_MAX   4294967u
+#define PROBLEMS_MAX  (1024u * 1024u)
 #define HOST_KEYS_MAX 3 /* one each of RSA, ECDSA and Ed25519: libssh has room for no more */
 
 struct host_keys {
@@ -316,29 +317,37 @@ static const struct {
     {ALGORITHM_PUBLIC_KEY, SSH_BIND_OPTIONS_PUBKEY_ACCEPTED_KEY_TYPES},
 };
 
-static enum gw_err set_options(struct host_keys *h, const struct settings_ssh *ssh,
-                               struct gw_errmsg *msg)
+static bool set_options(struct host_keys *h, const struct settings_ssh *ssh,
+                        struct gw_buf *problems)
 {
-    bool no = false;
+    bool no = false, ok = true;
     int rsa_min = (int)ssh->rsa_min_bits;
     /* Or the first accept reads a system-wide configuration of libssh. */
     if (ssh_bind_options_set(h->bind, SSH_BIND_OPTIONS_PROCESS_CONFIG, &no) != 0 ||
         (rsa_min > 0 &&
-         ssh_bind_options_set(h->bind, SSH_BIND_OPTIONS_RSA_MIN_SIZE, &rsa_min) != 0))
-        return gw_err_set(msg, GW_CONFIG, "ssh.rsa_min_bits: %s", ssh_get_error(h->bind));
+         ssh_bind_options_set(h->bind, SSH_BIND_OPTIONS_RSA_MIN_SIZE, &rsa_min) != 0)) {
+        gw_buf_printf(problems, "ssh.rsa_min_bits: %s\n", ssh_get_error(h->bind));
+        ok = false;
+    }
     if (ssh->version != NULL &&
-        ssh_bind_options_set(h->bind, SSH_BIND_OPTIONS_BANNER, ssh->version) != 0)
-        return gw_err_set(msg, GW_CONFIG, "ssh.version: %s", ssh_get_error(h->bind));
+        ssh_bind_options_set(h->bind, SSH_BIND_OPTIONS_BANNER, ssh->version) != 0) {
+        gw_buf_printf(problems, "ssh.version: %s\n", ssh_get_error(h->bind));
+        ok = false;
+    }
+    const char *said = NULL; /* both directions have the same list */
     for (size_t i = 0; i < sizeof bind_lists / sizeof bind_lists[0]; i++) {
         struct gw_buf names;
         algorithms_list(bind_lists[i].cls, algorithms_configured(ssh, bind_lists[i].cls), &names);
         int rc = ssh_bind_options_set(h->bind, bind_lists[i].option, gw_buf_cstr(&names));
         gw_buf_free(&names);
-        if (rc != 0)
-            return gw_err_set(msg, GW_CONFIG, "%s: none of them can be offered",
-                              algorithms_path(bind_lists[i].cls));
+        const char *path = algorithms_path(bind_lists[i].cls);
+        if (rc == 0 || path == said)
+            continue;
+        gw_buf_printf(problems, "%s: none of them can be offered\n", path);
+        said = path;
+        ok = false;
     }
-    return GW_OK;
+    return ok;
 }
 
 /* On 0.10 the guard of maxpacket.c has to read packets, and reads no compressed ones. */
@@ -347,7 +356,7 @@ static bool can_compress(void)
     return ssh_version(SSH_VERSION_INT(0, 11, 0)) != NULL;
 }
 
-enum gw_err host_keys_load(const struct settings *s, struct host_keys **out, struct gw_errmsg *msg)
+enum gw_err host_keys_try(const struct settings *s, struct host_keys **out, struct gw_buf *problems)
 {
     static const char *const compressions[] = {"none", "zlib@openssh.com,none",
                                                "zlib@openssh.com,zlib,none"};
@@ -360,26 +369,44 @@ enum gw_err host_keys_load(const struct settings *s, struct host_keys **out, str
     h->rekey_s = s->ssh.rekey_s < REKEY_S_MAX ? s->ssh.rekey_s : REKEY_S_MAX;
     h->compression = compressions[can_compress() ? s->ssh.compression : 0];
     h->bind = ssh_bind_new();
-
-    enum gw_err err = h->bind == NULL ? GW_NO_MEMORY : set_options(h, &s->ssh, msg);
-    unsigned slots = 0;
-    if (err == GW_OK && s->ssh.host_keys.n == 0)
-        err = gw_err_set(msg, GW_CONFIG, "ssh.host_keys: at least one is needed");
-    for (size_t i = 0; err == GW_OK && i < s->ssh.host_keys.n; i++) {
-        struct gw_errmsg why = {""};
-        err = add_key(h, &s->ssh, i, &slots, &why);
-        if (err != GW_OK)
-            gw_err_set(msg, err, "ssh.host_keys[%zu]: %s", i, why.text);
-    }
-    if (err == GW_OK && !h->is_offered)
-        err = gw_err_set(msg, GW_CONFIG,
-                         "ssh.host_key_algorithms: none of them goes with one of ssh.host_keys");
-    if (err != GW_OK) {
+    if (h->bind == NULL) {
         host_keys_free(&h);
-        return err;
+        return GW_NO_MEMORY;
+    }
+
+    bool ok = set_options(h, &s->ssh, problems), loaded = s->ssh.host_keys.n > 0;
+    unsigned slots = 0;
+    if (!loaded)
+        gw_buf_put_text(problems, "ssh.host_keys: at least one is needed\n");
+    for (size_t i = 0; i < s->ssh.host_keys.n; i++) {
+        struct gw_errmsg why = {""};
+        if (add_key(h, &s->ssh, i, &slots, &why) == GW_OK)
+            continue;
+        gw_buf_printf(problems, "ssh.host_keys[%zu]: %s\n", i, why.text);
+        loaded = false;
+    }
+    bool meet = h->is_offered || !loaded; /* the key that would do may be the one that is wrong */
+    if (!meet)
+        gw_buf_put_text(problems,
+                        "ssh.host_key_algorithms: none of them goes with one of ssh.host_keys\n");
+    if (!ok || !loaded || !meet) {
+        host_keys_free(&h);
+        return GW_CONFIG;
     }
     *out = h;
     return GW_OK;
+}
+
+enum gw_err host_keys_load(const struct settings *s, struct host_keys **out, struct gw_errmsg *msg)
+{
+    struct gw_buf problems;
+    gw_buf_init(&problems, PROBLEMS_MAX);
+    enum gw_err err = host_keys_try(s, out, &problems);
+    const char *text = gw_buf_cstr(&problems);
+    if (err != GW_OK)
+        gw_err_set(msg, err, "%.*s", (int)strcspn(text, "\n"), text);
+    gw_buf_free(&problems);
+    return err;
 }
 
 void host_keys_free(struct host_keys **hp)

@@ -10,8 +10,11 @@
 struct host_keys;
 struct ssh_session_struct;
 
-/* Errors: GW_CONFIG with *msg: which key, and what is wrong with it. */
+/* Errors: GW_CONFIG with *msg: the first key, and what is wrong with it. */
 enum gw_err host_keys_load(const struct settings *s, struct host_keys **out, struct gw_errmsg *msg);
+/* The same, and all problems: a line each that begins with where the configuration has it. */
+enum gw_err host_keys_try(const struct settings *s, struct host_keys **out,
+                          struct gw_buf *problems);
 void host_keys_free(struct host_keys **hp);
 size_t host_keys_count(const struct host_keys *h);
 /* "ED25519 SHA256:..." of the i-th: for the start's log. */

@@ -126,12 +126,21 @@ def test_check_bad(change, said, idle):
      ["ssh.host_keys[1]: a second key of type ssh-ed25519: one of each type is possible"]),
     (lambda s: s["auth"]["verifiers"][0].update(path="/nonexistent/users"),
      ["auth.verifiers[0].path: /nonexistent/users: No such file or directory"]),
+    (lambda s: (s["ssh"]["host_keys"].insert(0, {"file": "/nonexistent/key"}),
+                s["ssh"]["host_keys"].append({"file": "/dev/null"}),
+                s["auth"].update(methods=["publickey"]), s["users"].update(methods=["password"]),
+                s["auth"]["verifiers"].extend({"type": "file", "path": f"/nonexistent/{i}"} for i in range(2))),
+     ["ssh.host_keys[0]: /nonexistent/key: No such file or directory",
+      "ssh.host_keys[2]: /dev/null: not a private key in PEM or OpenSSH format, or it needs a passphrase",
+      "users.methods[0]: password is not in auth.methods, so nobody can do it",
+      "auth.verifiers[1].path: /nonexistent/0: No such file or directory",
+      "auth.verifiers[2].path: /nonexistent/1: No such file or directory"]),
     (lambda s: s["users"].update(permissions={"/": ["lst"]}),
      ['users.permissions["/"][0]: "lst" is no permission; did you mean "list"?']),
     (lambda s: s["users"].update(permissions={"/": ["everything"]}),
      ['users.permissions["/"][0]: "everything" is no permission; there are: * list download upload overwrite delete '
       'delete_files delete_dirs rename rename_files rename_dirs create_dirs create_symlinks chmod chown chtimes copy']),
-], ids=["log path", "host key algorithms", "second key", "no user file", "slip", "no word"])
+], ids=["log path", "host key algorithms", "second key", "no user file", "all", "slip", "no word"])
 def test_check_says_it_once(change, lines, idle):
     """Each problem a line that begins with the path of what is to be mended."""
     rewrite(idle, change)
