@@ -74,30 +74,41 @@ static void job_free(struct job *j)
     mem_free(j);
 }
 
-/* Once a process: the lock that tells other runs that this one lives. */
-static bool lock_run(const char *dir)
+/* Once a process: the lock that tells other runs that this one lives. again: the folder may have
+ * been removed since. */
+static bool lock_run(const char *dir, bool again)
 {
+    char *path = mem_printf("%s/%s.run", dir, run.id);
     uv_mutex_lock(&run.lock);
+    if (run.fd >= 0 && again && access(path, F_OK) != 0) {
+        close(run.fd);
+        run.fd = -1;
+    }
     if (run.fd < 0) {
         (void)mkdir(dir, 0700);
-        char *path = mem_printf("%s/%s.run", dir, run.id);
         run.fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (run.fd >= 0)
             (void)flock(run.fd, LOCK_EX | LOCK_NB);
-        mem_free(path);
     }
     bool ok = run.fd >= 0;
     uv_mutex_unlock(&run.lock);
+    mem_free(path);
     return ok;
+}
+
+static int open_entry(const struct job *j, bool again)
+{
+    if (!lock_run(j->dir, again))
+        return -1;
+    int fd = open(j->file, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd < 0 && errno == ENOENT && !again ? open_entry(j, true) : fd;
 }
 
 /* Half of one would be of another key. */
 static bool write_entry(const struct job *j)
 {
-    int fd = -1;
     size_t len = strlen(j->text);
-    if (lock_run(j->dir))
-        fd = open(j->file, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open_entry(j, false);
     bool ok = fd >= 0 && write(fd, j->text, len) == (ssize_t)len;
     if (fd >= 0) {
         if (!ok)
