@@ -121,7 +121,7 @@ static void watch(struct serving *sv, uv_signal_t *handle, uv_signal_cb fn, int 
 
 static void on_impatient(int sig)
 {
-    watchdog_ask(second_signal(sig));
+    watchdog_ask(second_signal(sig)); // NOLINT(bugprone-signal-handler): it is made for it
 }
 
 /* Every loop is run to its end, one after the other; what is cleaned up at a store that does not

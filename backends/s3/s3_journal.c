@@ -348,8 +348,9 @@ bool s3_journal_living(const char *state_dir, const char *store_name, const char
     struct entries living = {.all = NULL};
     /* Twice: a note that went while its folder was read has had its successor before, which the
      * reading may have missed. */
-    bool ok = read_folder(state_dir, store_name, bucket, false, SIZE_MAX, &living) &&
-              read_folder(state_dir, store_name, bucket, false, SIZE_MAX, &living);
+    bool ok = true;
+    for (unsigned i = 0; ok && i < 2; i++)
+        ok = read_folder(state_dir, store_name, bucket, false, SIZE_MAX, &living);
     if (living.n > 0)
         qsort(living.all, living.n, sizeof *living.all, by_key);
     *out = living.all;

@@ -21,7 +21,7 @@ static const struct watchdog_end left = {.reason = "drained", .left = "a store",
 static void on_term(int sig)
 {
     (void)sig;
-    watchdog_ask(&second);
+    watchdog_ask(&second); // NOLINT(bugprone-signal-handler): it is made for it
 }
 
 static void once(void)
