@@ -74,6 +74,24 @@ static void job_free(struct job *j)
     mem_free(j);
 }
 
+/* Another gateway's tidying may hold a file that was just made, and remove it: then it is not ours.
+ */
+static int make_and_lock(const char *path)
+{
+    for (;;) {
+        struct stat st;
+        int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+            return -1;
+        while (flock(fd, LOCK_EX) != 0)
+            if (errno != EINTR)
+                return fd; /* a file system without locks */
+        if (fstat(fd, &st) != 0 || st.st_nlink > 0)
+            return fd;
+        close(fd);
+    }
+}
+
 /* Once a process: the lock that tells other runs that this one lives. again: the folder may have
  * been removed since. */
 static bool lock_run(const char *dir, bool again)
@@ -86,9 +104,7 @@ static bool lock_run(const char *dir, bool again)
     }
     if (run.fd < 0) {
         (void)mkdir(dir, 0700);
-        run.fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (run.fd >= 0)
-            (void)flock(run.fd, LOCK_EX | LOCK_NB);
+        run.fd = make_and_lock(path);
     }
     bool ok = run.fd >= 0;
     uv_mutex_unlock(&run.lock);
@@ -197,9 +213,10 @@ void s3_journal_remove(const struct s3_store *s, const char *key, const char *up
 }
 
 /* False: the run that `name` belongs to lives, or is this one. A dead run's lock file stays until
- * its last upload is gone. */
-static bool run_is_dead(const char *dir, const char *name)
+ * its last upload is gone; *lock is its lock, the caller's to close, or -1 if there is no file. */
+static bool hold_dead_run(const char *dir, const char *name, int *lock)
 {
+    *lock = -1;
     if (strncmp(name, run.id, RUN_MAX - 1) == 0)
         return false;
     char *path = mem_printf("%s/%.16s.run", dir, name);
@@ -207,8 +224,20 @@ static bool run_is_dead(const char *dir, const char *name)
     mem_free(path);
     if (fd < 0)
         return errno == ENOENT;
-    bool dead = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        *lock = fd;
+        return true;
+    }
     close(fd);
+    return false;
+}
+
+static bool run_is_dead(const char *dir, const char *name)
+{
+    int lock;
+    bool dead = hold_dead_run(dir, name, &lock);
+    if (lock >= 0)
+        close(lock);
     return dead;
 }
 
@@ -398,10 +427,14 @@ void s3_journal_tidy(const char *state_dir)
     DIR *d = opendir(dir);
     struct dirent *e;
     while (d != NULL && (e = readdir(d)) != NULL) {
+        int lock;
         if (strlen(e->d_name) != 16 + 4 || strcmp(e->d_name + 16, ".run") != 0 ||
-            !run_is_dead(dir, e->d_name) || has_entries(dir, e->d_name))
+            !hold_dead_run(dir, e->d_name, &lock))
             continue;
-        (void)unlinkat(dirfd(d), e->d_name, 0);
+        if (!has_entries(dir, e->d_name))
+            (void)unlinkat(dirfd(d), e->d_name, 0);
+        if (lock >= 0)
+            close(lock);
     }
     if (d != NULL)
         closedir(d);
