@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "backends/retry.h"
 #include "gateway/base/list.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/deadline.h"
@@ -15,8 +16,6 @@
 /* Requests at once of one store and loop; SlowDown lowers it for a while. */
 #define SLOTS_MAX      512u
 #define SLOTS_MIN      8u
-#define BACKOFF_MS     100u
-#define BACKOFF_MAX_MS 10000u
 #define ERROR_BODY_MAX (64u << 10)
 #define HEADERS_MAX    (256u << 10)
 #define REDIRECTS_MAX  5u
@@ -188,14 +187,6 @@ static void finish_with(struct call *k, enum gw_err err, const char *text)
 
 /* ---- attempts ---- */
 
-static uint64_t jitter(uint64_t below)
-{
-    uint32_t r = 0;
-    if (RAND_bytes((unsigned char *)&r, (int)sizeof r) != 1)
-        r = (uint32_t)below;
-    return r % (below + 1);
-}
-
 static bool may_retry(struct call *k)
 {
     const struct remote_conf *conf = &k->remote->conf;
@@ -216,15 +207,17 @@ static void back_off_over(void *arg)
     enqueue(k);
 }
 
-/* Full jitter: anything from 0 to the doubled bound, so that clients do not come back in step. */
 static void back_off(struct call *k)
 {
-    uint64_t bound = BACKOFF_MAX_MS;
-    if (k->attempts < 8 && BACKOFF_MS << k->attempts < bound)
-        bound = BACKOFF_MS << k->attempts;
+    uint32_t random = 0;
+    uint64_t gone = loop_now_ms(k->remote->conf.loop) - k->first_fault_ms;
+    uint64_t timeout = k->remote->conf.timeout_ms;
+    (void)RAND_bytes((unsigned char *)&random, (int)sizeof random);
     set_state(k, STATE_BACKOFF);
     slot_give(k);
-    k->step = deadline_start(k->remote->conf.loop, jitter(bound), back_off_over, k);
+    k->step = deadline_start(
+        k->remote->conf.loop,
+        retry_pause_ms(k->attempts, random, timeout > gone ? timeout - gone : 0), back_off_over, k);
 }
 
 static void refreshed(void *arg, bool changed)
