@@ -405,6 +405,17 @@ static void moved(void *arg, const struct remote_res *res)
     end_or_look(arg, res, source_looked);
 }
 
+/* What rename(2) says of what has the name. */
+static enum gw_err in_the_way(const struct name_op *o, enum fs_kind there)
+{
+    bool file = there == FS_KIND_REG;
+    if (!(o->flags & FS_RENAME_OVERWRITE))
+        return GW_EXISTS;
+    if (o->folder)
+        return file ? GW_NOT_DIR : GW_EXISTS;
+    return file ? GW_OK : GW_IS_DIR;
+}
+
 static void rename_to_looked(void *arg, const struct fs_res *res)
 {
     struct name_op *o = arg;
@@ -414,9 +425,9 @@ static void rename_to_looked(void *arg, const struct fs_res *res)
         return;
     }
     o->overwrite = res->err == GW_OK;
-    if (o->overwrite &&
-        (!(o->flags & FS_RENAME_OVERWRITE) || o->folder || res->attr->kind != FS_KIND_REG)) {
-        fs_task_fail(&o->task, GW_EXISTS, NULL);
+    enum gw_err err = o->overwrite ? in_the_way(o, res->attr->kind) : GW_OK;
+    if (err != GW_OK) {
+        fs_task_fail(&o->task, err, NULL);
         return;
     }
     const struct web_move m = {.from = o->path,

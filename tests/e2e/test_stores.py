@@ -359,7 +359,7 @@ def test_a_lock_of_somebody_else(store, postern):
     wait_for(lambda: store.uploads() == [], "what was staged to go")
 
 
-FAILURE, OP_UNSUPPORTED = 4, 8
+NO_SUCH_FILE, FAILURE, OP_UNSUPPORTED = 2, 4, 8
 
 
 def code_of(sftp, work):
@@ -396,6 +396,7 @@ def test_what_a_store_cannot_do(store, postern):
                 (OP_UNSUPPORTED, lambda: sftp.open("/file", "r+b")), (OP_UNSUPPORTED, lambda: sftp.open("/file", "ab")),
                 (OP_UNSUPPORTED, lambda: sftp.truncate("/file", 5)),
                 (FAILURE, lambda: sftp.posix_rename("/file", "/folder")),
+                (NO_SUCH_FILE, lambda: sftp.posix_rename("/folder", "/file")),  # ENOTDIR, as from a disk
                 (FAILURE, lambda: sftp.rename("/folder", "/file"))]
         if store.kind != "httpfs":
             rows.append((OP_UNSUPPORTED, extended("statvfs@openssh.com", "/")))

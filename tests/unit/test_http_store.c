@@ -579,7 +579,8 @@ static void test_folders_are_safe(void **state)
     unsigned deletes = web_stub_requests(e->stub, "DELETE"),
              moves = web_stub_requests(e->stub, "MOVE");
     assert_int_equal(sync_remove(e->fs, "/d"), GW_IS_DIR);
-    assert_int_equal(sync_rename(e->fs, "/f", "/d", FS_RENAME_OVERWRITE), GW_EXISTS);
+    assert_int_equal(sync_rename(e->fs, "/f", "/d", FS_RENAME_OVERWRITE), GW_IS_DIR);
+    assert_int_equal(sync_rename(e->fs, "/d", "/f", FS_RENAME_OVERWRITE), GW_NOT_DIR);
     assert_int_equal(sync_put(e->fs, "/d", "x"), GW_IS_DIR);
     assert_int_equal(sync_rename(e->fs, "/d", "/d/x", 0), GW_BAD_ARG);
     assert_int_equal(sync_rmdir(e->fs, "/"), GW_DENIED);
