@@ -8,7 +8,7 @@ PACKAGES_demo="openssh-client"
 PACKAGES_s3="ceph-mon ceph-osd ceph-common radosgw curl openssl python3"
 PACKAGES_quick="libcmocka-dev ccache python3 python3-pytest python3-jsonschema python3-yaml python3-paramiko python3-asyncssh
     openssh-client sshpass strace lftp putty-tools curl rclone sshfs fuse3 fio procps util-linux openssl
-    apache2-bin nginx-light libnginx-mod-http-dav-ext chezdav media-types"
+    apache2-bin nginx-light libnginx-mod-http-dav-ext chezdav litmus media-types"
 PACKAGES_test="clang clang-format clang-tidy libclang-rt-dev nginx-light
     swift-proxy swift-account swift-container swift-object memcached slapd python3-ldap3"
 PACKAGES_bench="openssh-server openssh-client rclone nginx-light libnginx-mod-http-dav-ext procps iproute2 python3
