@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "gateway/base/mem.h"
-#include "gateway/io/http_op.h"
+#include "gateway/io/http_kept.h"
 
 #define CONNECTIONS_KEPT 256L /* idle ones */
 #define STALL_CHECK_MS   1000u
@@ -95,11 +95,11 @@ static void sock_event(uv_poll_t *poll, int status, int events)
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sock_arg)
 {
-    (void)easy;
     struct http_client *hc = arg;
     struct sock *s = sock_arg;
     if (what == CURL_POLL_REMOVE) {
         if (s != NULL) {
+            http_kept_look(easy, fd);
             list_remove(&s->late);
             uv_close((uv_handle_t *)&s->poll, sock_closed);
             curl_multi_assign(hc->multi, fd, NULL);
@@ -303,6 +303,8 @@ static void finish(struct http_op *o, CURLcode code)
         snprintf(o->res.errtext, sizeof o->res.errtext, "%s",
                  o->fault != GW_OK ? gw_err_text(o->fault) : curl_easy_strerror(code));
     o->through = code == CURLE_OK;
+    if (o->through)
+        http_kept_tell(o);
     take_out(o);
     list_remove(&o->node);
     list_remove(&o->todo);

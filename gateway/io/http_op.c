@@ -202,6 +202,7 @@ static void set_tls(struct http_op *o)
 static void set_transport(struct http_op *o, const struct http_req *req)
 {
     CURL *e = o->easy;
+    o->tls = strncmp(req->url, "http:", 5) != 0;
     curl_easy_setopt(e, CURLOPT_SHARE, o->client->share);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     /* A cancel during a name look-up must not wait for the resolver's thread. */

@@ -64,8 +64,9 @@ struct http_op {
     void *arg;
     enum gw_err fault; /* ours, when we made libcurl stop */
     unsigned sends;    /* how often the request went out: libcurl starts over by itself */
-    bool idempotent, head_done, recv_paused, send_paused, resume;
+    bool tls, idempotent, head_done, recv_paused, send_paused, resume;
     bool not_again; /* its connection ended before an answer, and it may be sent but once */
+    bool surplus;   /* something stood behind the answer */
     bool through;   /* libcurl has done all of it: the handle may be used again */
     uint64_t stall_ms, moved_at_ms;
     curl_off_t moved; /* bytes, as of moved_at_ms */

@@ -72,6 +72,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
         elif self.server.in_trouble:
             self.answer(503, [])
+        elif self.server.surplus:
+            said = b'{"name":"/","size":7,"mode":420}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said + b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n" * 3)
         elif "/readdir/" in self.path and self.server.pages:
             names, mark = self.server.pages[urllib.parse.parse_qs(asked.query).get("after", [""])[0]]
             self.answer(200, ["[%s]" % ",".join('{"name":"%s","size":1,"mode":420}' % name for name in names)], mark)
@@ -87,7 +93,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.seen, self.hold, self.entries, self.pages = threading.Event(), None, 0, {}
-        self.asked, self.elsewhere, self.in_trouble = [], None, False
+        self.asked, self.elsewhere, self.in_trouble, self.surplus = [], None, False, False
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()
 
@@ -181,6 +187,15 @@ def test_redirect_to_another_server(server, other_server, postern):
         for deed in (lambda: sftp.listdir("/"), lambda: sftp.open("/f"), lambda: sftp.stat("/f")):
             assert "redirects to another one" in status_of(deed)
     assert server.asked and not other_server.asked
+
+
+def test_more_than_was_announced(server, postern):
+    """What stands behind the announced length is the answer to nothing, and least of all to the next request."""
+    server.surplus = True
+    gateway = postern({"store": httpfs_at(server)})
+    with session(gateway) as sftp:
+        assert [sftp.stat(f"/{number}").st_size for number in range(5)] == [7] * 5
+    assert len(server.asked) >= 5
 
 
 def test_deadline_of_repetitions(server, postern):
