@@ -11,7 +11,8 @@
 #define RETRY_MAX_MS   10000u
 
 /* attempts: made so far, 1 at least. random: any number, evenly spread. left_ms: the time that the
- * caller still gives the whole; never more than that. */
+ * caller still gives the whole. A longer pause ends then, for a last attempt: not many ever closer
+ * ones. */
 uint64_t retry_pause_ms(unsigned attempts, uint32_t random, uint64_t left_ms);
 
 #endif

@@ -37,6 +37,8 @@ static void test_not_beyond_the_deadline(void **state)
         assert_int_equal(retry_pause_ms(5, random, 0), 0);
     }
     assert_int_equal(retry_pause_ms(5, 30, 30), 30);
+    for (uint32_t random = 31; random <= 3200; random++) /* cut, not squeezed in */
+        assert_int_equal(retry_pause_ms(5, random, 30), 30);
 }
 
 int main(void)
