@@ -10,8 +10,8 @@
 
 #define CONNECTIONS_KEPT 256L /* idle ones */
 #define STALL_CHECK_MS   1000u
-#define CATCH_UP_NS      1000000u /* a turn, for answers that the turns before have left */
-#define STARTS_A_TURN    8u       /* requests: libcurl connects for all of them in one call */
+#define CATCH_UP_NS      100000u /* a turn, for answers that the turns before have left */
+#define STARTS_A_TURN    2u      /* requests: libcurl connects for all of them in one call */
 
 struct sock {
     uv_poll_t poll;
@@ -247,6 +247,16 @@ static enum gw_err err_of(CURLcode code)
     }
 }
 
+/* By the turn and not by the call: libcurl's timers of 0 ms come several times a turn. */
+static bool may_begin(struct http_client *hc)
+{
+    uint64_t turn = loop_turn_number(hc->loop);
+    if (hc->begun_turn != turn)
+        hc->begun = 0;
+    hc->begun_turn = turn;
+    return hc->begun < STARTS_A_TURN;
+}
+
 static void start_now(struct http_op *o)
 {
     struct http_client *hc = o->client;
@@ -362,16 +372,6 @@ static bool take_finished(struct http_client *hc)
     return true;
 }
 
-/* By the turn and not by the call: libcurl's timers of 0 ms come several times a turn. */
-static bool may_begin(struct http_client *hc)
-{
-    uint64_t turn = loop_turn_number(hc->loop);
-    if (hc->begun_turn != turn)
-        hc->begun = 0;
-    hc->begun_turn = turn;
-    return hc->begun < STARTS_A_TURN;
-}
-
 /* What is queued, as far as it begins no more requests than a turn may, then what libcurl has
  * finished: one at least, and the rest in the next turn where this one is long. A done may free the
  * client: hc->multi is NULL then, the memory lasts until its handles have closed. */
@@ -466,10 +466,12 @@ struct op *http_start(struct http_client *hc, const struct http_req *req, http_d
     }
     if (o->stall_ms > 0)
         watch_stall(hc, o->stall_ms);
-    if (hc->in_curl == 0 && o->fault == GW_OK)
+    if (hc->in_curl == 0 && o->fault == GW_OK && list_empty(&hc->queued) && may_begin(hc)) {
+        hc->begun++;
         start_now(o);
-    else
+    } else {
         queue(o);
+    }
     return &o->op;
 }
 
