@@ -2,18 +2,13 @@
 
 #include <assert.h>
 #include <sched.h>
-#include <stdatomic.h>
 
 #include "gateway/base/list.h"
 #include "gateway/base/mem.h"
+#include "gateway/io/core.h"
 
 /* An open session's request waits for a turn or two: for several round trips, several times. */
-#define LONG_TURN_US 500u
-/* A loop that never waits lets another one go first that may want the same core: Linux would do so
- * with its next tick, 1 to 10 ms later. Not where no other loop has had anything to do of late: who
- * is alone moves more bytes undisturbed. */
-#define YIELD_AFTER_NS 200000u
-#define OF_LATE_NS     10000000u
+#define LONG_TURN_US 100u
 
 struct loop {
     uv_loop_t uv;
@@ -24,14 +19,10 @@ struct loop {
     struct list posted;
     uv_prepare_t turned;           /* runs before each poll */
     uint64_t turned_ns, waited_ns; /* as of the last poll; 0 = there was none */
-    uint64_t busy_from_ns;         /* has neither waited nor yielded since */
     uint64_t longest_turn_us;      /* atomic */
     uint64_t turns;                /* polls so far */
+    struct core_place place;
 };
-
-/* Of all loops: which one was woken last, and when. Hints only. */
-static _Atomic(const struct loop *) woken;
-static _Atomic uint64_t woken_ns;
 
 struct deferred {
     struct op op;
@@ -123,20 +114,6 @@ static uint64_t turn_us(struct loop *l)
     return (uv_hrtime() - l->turned_ns - (waited_ns - l->waited_ns)) / 1000;
 }
 
-static void share_core(struct loop *l, uint64_t now_ns, bool waited)
-{
-    if (waited) {
-        l->busy_from_ns = now_ns;
-        atomic_store_explicit(&woken, l, memory_order_relaxed);
-        atomic_store_explicit(&woken_ns, now_ns, memory_order_relaxed);
-    } else if (now_ns - l->busy_from_ns >= YIELD_AFTER_NS) {
-        l->busy_from_ns = now_ns;
-        if (atomic_load_explicit(&woken, memory_order_relaxed) != l &&
-            now_ns - atomic_load_explicit(&woken_ns, memory_order_relaxed) < OF_LATE_NS)
-            sched_yield();
-    }
-}
-
 static void on_turned(uv_prepare_t *turned)
 {
     struct loop *l = turned->data;
@@ -144,7 +121,8 @@ static void on_turned(uv_prepare_t *turned)
     if (us > __atomic_load_n(&l->longest_turn_us, __ATOMIC_RELAXED))
         __atomic_store_n(&l->longest_turn_us, us, __ATOMIC_RELAXED);
     uint64_t waited_ns = uv_metrics_idle_time(&l->uv);
-    share_core(l, uv_hrtime(), waited_ns != l->waited_ns);
+    if (core_gives_way(&l->place, uv_hrtime(), waited_ns != l->waited_ns))
+        sched_yield();
     l->turns++;
     l->turned_ns = uv_hrtime();
     l->waited_ns = waited_ns;
@@ -201,6 +179,7 @@ enum gw_err loop_new(struct loop **out)
     uv_mutex_init(&l->lock);
     list_init(&l->deferred);
     list_init(&l->posted);
+    core_place_take(&l->place);
     l->uv.data = l->idle.data = l->async.data = l->turned.data = l;
     uv_unref((uv_handle_t *)&l->async);
     *out = l;
@@ -238,6 +217,7 @@ void loop_run(struct loop *l)
 {
     uv_ref((uv_handle_t *)&l->async);
     l->turned_ns = 0;
+    core_short_slices();
     uv_run(&l->uv, UV_RUN_DEFAULT);
     uv_unref((uv_handle_t *)&l->async);
 }
