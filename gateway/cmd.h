@@ -6,6 +6,7 @@
 #ifndef GATEWAY_CMD_H
 #define GATEWAY_CMD_H
 
+#include "auth/identity.h"
 #include "config/settings.h"
 
 struct cmd {
@@ -46,6 +47,9 @@ int cmd_load_settings(const char *config, struct settings **out);
 /* What only shows when it is made (host keys, stores, verifiers, files): a line each, in *problems.
  */
 void cmd_check_by_making(struct settings *s, struct gw_buf *problems);
+/* Would a login with this identity get its tree? GW_OK also where that cannot be told here, as a
+ * store cannot be made; else *msg says what is wrong. */
+enum gw_err cmd_check_tree(struct settings *s, const struct identity *id, struct gw_errmsg *msg);
 /* The kinds that this build has: OPT_SLOT_COUNT of them. */
 const struct opt_kinds *cmd_kinds(void);
 /* "FILE: 3 problems" and the lines of *problems, on stderr. */

@@ -121,14 +121,23 @@ static void note(struct trial *t, const char *lines)
     }
 }
 
+static void make_backends(struct trial *t)
+{
+    const struct settings *s = t->settings;
+    const struct opt_any *confs = s->backends.v;
+    struct backend_env env = {.loop = t->loop, .budget = t->budget, .state_dir = s->state_dir};
+    struct gw_errmsg msg = {""};
+    for (size_t i = 0; i < s->backends.n; i++)
+        if (backend_new(&env, s->backends.names[i], &confs[i], &t->backends[i], &msg) != GW_OK)
+            gw_buf_printf(&t->problems, "backends.%s.%s\n", s->backends.names[i], msg.text);
+}
+
 /* What only shows when it is made: keys that do not load, a user file that does not parse. */
 static void check_by_making(struct trial *t)
 {
     struct settings *s = t->settings;
     struct host_keys *keys = NULL;
     struct gw_errmsg msg = {""};
-    struct backend_env env = {.loop = t->loop, .budget = t->budget, .state_dir = s->state_dir};
-    const struct opt_any *confs = s->backends.v;
     struct gw_buf problems;
     gw_buf_init(&problems, CMD_PROBLEMS_MAX);
     if (host_keys_try(s, &keys, &problems) == GW_NO_MEMORY)
@@ -142,9 +151,7 @@ static void check_by_making(struct trial *t)
         note(t, msg.text);
     if (s->log.output == LOG_TO_FILE && log_check_file(s->log.path, &msg) != GW_OK)
         note(t, msg.text);
-    for (size_t i = 0; i < s->backends.n; i++)
-        if (backend_new(&env, s->backends.names[i], &confs[i], &t->backends[i], &msg) != GW_OK)
-            gw_buf_printf(&t->problems, "backends.%s.%s\n", s->backends.names[i], msg.text);
+    make_backends(t);
     (void)auth_try(t->loop, s, &t->auth, &problems);
     note(t, gw_buf_cstr(&problems));
     gw_buf_free(&problems);
@@ -160,27 +167,33 @@ static struct backend *backend_named(void *arg, const char *name)
     return NULL;
 }
 
-/* What `users` gives to somebody, made as for a login: do the stores have what it asks of them? */
-static void check_tree(struct trial *t)
+/* Made as for a login: do the stores have what the identity asks of them? */
+static enum gw_err make_tree(struct trial *t, struct identity *id, struct gw_errmsg *msg)
 {
-    struct settings *s = t->settings;
-    struct identity *id = NULL;
+    const struct settings *s = t->settings;
     struct vfs *v = NULL;
-    struct gw_errmsg msg = {""};
     const struct backend_env env = {.loop = t->loop, .budget = t->budget};
     struct stores *stores = stores_new(&env);
     const struct vfs_env tree = {
         .loop = t->loop, .backend = backend_named, .arg = t, .stores = stores};
-    if (identity_from_json("user", s->users, NULL, 0, &id, &msg) == GW_OK && id->nmounts > 0) {
-        /* Every store can continue a file through the spool, which is not made here. */
-        if (s->state_dir != NULL && s->limits.spool_mb > 0)
-            id->partial_uploads = IDENTITY_PARTIAL_DISCARD;
-        if (vfs_new(&tree, id, &v, &msg) != GW_OK)
-            gw_buf_printf(&t->problems, "users: %s\n", msg.text);
-    }
+    /* Every store can continue a file through the spool, which is not made here. */
+    if (s->state_dir != NULL && s->limits.spool_mb > 0)
+        id->partial_uploads = IDENTITY_PARTIAL_DISCARD;
+    enum gw_err err = vfs_new(&tree, id, &v, msg);
     vfs_free(&v);
-    identity_free(&id);
     stores_unref(&stores);
+    return err;
+}
+
+/* What `users` gives to somebody. */
+static void check_tree(struct trial *t)
+{
+    struct identity *id = NULL;
+    struct gw_errmsg msg = {""};
+    if (identity_from_json("user", t->settings->users, NULL, 0, &id, &msg) == GW_OK &&
+        id->nmounts > 0 && make_tree(t, id, &msg) != GW_OK)
+        gw_buf_printf(&t->problems, "users: %s\n", msg.text);
+    identity_free(&id);
 }
 
 static void trial_free(struct trial *t)
@@ -195,14 +208,21 @@ static void trial_free(struct trial *t)
     settings_unref(&t->settings);
 }
 
-static enum gw_err trial_make(struct trial *t)
+static enum gw_err trial_open(struct trial *t)
 {
     if (loop_new(&t->loop) != GW_OK)
         return GW_NO_MEMORY;
     t->budget = budget_new((size_t)t->settings->limits.memory_mb * 1024 * 1024);
     t->backends = mem_array(t->settings->backends.n, sizeof(struct backend *));
-    check_by_making(t);
     return GW_OK;
+}
+
+static enum gw_err trial_make(struct trial *t)
+{
+    enum gw_err err = trial_open(t);
+    if (err == GW_OK)
+        check_by_making(t);
+    return err;
 }
 
 void cmd_check_by_making(struct settings *s, struct gw_buf *problems)
@@ -212,6 +232,21 @@ void cmd_check_by_making(struct settings *s, struct gw_buf *problems)
     if (trial_make(&t) == GW_OK)
         gw_buf_put_text(problems, gw_buf_cstr(&t.problems));
     trial_free(&t);
+}
+
+enum gw_err cmd_check_tree(struct settings *s, const struct identity *id, struct gw_errmsg *msg)
+{
+    struct trial t = {.settings = settings_ref(s)};
+    struct identity *own = identity_copy(id);
+    gw_buf_init(&t.problems, CMD_PROBLEMS_MAX);
+    enum gw_err err = trial_open(&t);
+    if (err == GW_OK)
+        make_backends(&t);
+    /* A store that cannot be made here may be fine where the gateway runs. */
+    err = err != GW_OK || t.problems.len > 0 ? GW_OK : make_tree(&t, own, msg);
+    identity_free(&own);
+    trial_free(&t);
+    return err;
 }
 
 static int trial_run(struct trial *t, const char *config, bool probe)

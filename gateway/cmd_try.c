@@ -25,8 +25,12 @@ static json_t *mount_json(const struct settings *s, const struct identity_mount 
 {
     json_t *out = json_pack("{s:s,s:s,s:b}", "path", m->path, "prefix",
                             m->prefix == NULL ? "" : m->prefix, "read_only", m->read_only);
-    if (m->backend == NULL)
+    if (m->backend == NULL) {
+        json_t *store = json_loads(m->store, 0, NULL);
+        json_object_set(out, "type", json_object_get(store, "type"));
+        json_decref(store);
         return out;
+    }
     json_object_set_new(out, "backend", json_string(m->backend));
     for (size_t i = 0; i < s->backends.n; i++) {
         const struct opt_any *any = &((const struct opt_any *)s->backends.v)[i];
@@ -40,7 +44,30 @@ static json_t *mount_json(const struct settings *s, const struct identity_mount 
     return out;
 }
 
-static json_t *answer_json(const struct settings *s, const struct try_login *a)
+/* A login that succeeds and then has no tree fails for the client. */
+static bool has_problem(json_t *answer)
+{
+    size_t i;
+    json_t *mount;
+    bool found = json_object_get(answer, "problem") != NULL;
+    json_array_foreach(json_object_get(answer, "mounts"), i, mount)
+    {
+        found = found || json_object_get(mount, "problem") != NULL;
+    }
+    return found;
+}
+
+/* What the stores say of the whole of it, where no mount has its problem already. */
+static void put_problem(struct settings *s, const struct identity *id, json_t *out)
+{
+    struct gw_errmsg msg = {""};
+    if (id->nmounts == 0)
+        json_object_set_new(out, "problem", json_string("no mount: the user would see nothing"));
+    else if (!has_problem(out) && cmd_check_tree(s, id, &msg) != GW_OK)
+        json_object_set_new(out, "problem", json_string(msg.text));
+}
+
+static json_t *answer_json(struct settings *s, const struct try_login *a)
 {
     bool accepted = a->verdict == AUTH_ACCEPT && a->id != NULL;
     bool partial = accepted && a->id->nnext_methods > 0;
@@ -63,25 +90,12 @@ static json_t *answer_json(const struct settings *s, const struct try_login *a)
     for (size_t i = 0; i < a->id->nmounts; i++)
         json_array_append_new(mounts, mount_json(s, &a->id->mounts[i]));
     json_object_set_new(out, "mounts", mounts);
-    if (a->id->nmounts == 0)
-        json_object_set_new(out, "problem", json_string("no mount: the user would see nothing"));
+    if (!partial) /* what takes effect is what the last step gives */
+        put_problem(s, a->id, out);
     return out;
 }
 
-/* A login that succeeds and then has no tree fails for the client. */
-static bool has_problem(json_t *answer)
-{
-    size_t i;
-    json_t *mount;
-    bool found = json_object_get(answer, "problem") != NULL;
-    json_array_foreach(json_object_get(answer, "mounts"), i, mount)
-    {
-        found = found || json_object_get(mount, "problem") != NULL;
-    }
-    return found;
-}
-
-static int report(const struct settings *s, const struct try_login *a)
+static int report(struct settings *s, const struct try_login *a)
 {
     json_t *out = answer_json(s, a);
     json_dumpf(out, stdout, JSON_INDENT(2));

@@ -134,19 +134,31 @@ def test_on_a_terminal(gateway):
     assert "pw" not in asked and "red" in asked
 
 
-@pytest.mark.parametrize("mounts,said", [([], "problem"), ([{"path": "/", "backend": "gone"}], "gone")],
-                         ids=["none", "no such backend"])
-def test_in_vain(mounts, said, gateway):
+@pytest.mark.parametrize("identity,said", [
+    ({"mounts": []}, "problem"), ({"mounts": [{"path": "/", "backend": "gone"}]}, "gone"),
+    ({"credentials": "partner"}, "no mount is on a store that takes them"),
+    ({"mounts": [{"path": "/", "store": {"type": "memory", "colour": 1}}]}, "store.colour: no such key"),
+    ({"home": "/in", "restrict_to_home": True, "mounts": [{"path": "/out", "backend": "memory"}]}, "is on no mount"),
+], ids=["none", "no such backend", "credentials", "a store's key", "home"])
+def test_in_vain(identity, said, gateway):
     """The verifier says yes, and the client is refused all the same: not what a script may take for success."""
     del gateway.settings["users"]
     users = json.loads(gateway.users_path.read_text())
     for user in users["users"]:
-        user["mounts"] = mounts
+        user.update({"mounts": [{"path": "/", "backend": "memory"}]}, **identity)
     gateway.users_path.write_text(json.dumps(users))
     gateway.write_settings()
     done, answer = attempt(gateway, "bob", lines=[PASSWORD])
     assert done.returncode == NOPERM and answer["verdict"] == "accept", done.stdout + done.stderr
-    assert said in done.stdout
+    assert said in done.stdout and '"problem"' in done.stdout
+
+
+def test_a_store_of_its_own_is_named(gateway):
+    users = json.loads(gateway.users_path.read_text())
+    users["users"][0]["mounts"] = [{"path": "/", "store": {"type": "memory"}}]
+    gateway.users_path.write_text(json.dumps(users))
+    done, answer = attempt(gateway, users["users"][0]["user"], "--password-stdin", lines=[PASSWORD])
+    assert [m.get("type") for m in answer.get("mounts", [])] == ["memory"], done.stdout
 
 
 def test_probe_asks_every_verifier(gateway):
