@@ -102,10 +102,25 @@ static void send_refusal(struct conn *c)
     release(in, m);
 }
 
+/* Was that failure the last one that a connection may have? */
+static bool is_last(const struct conn *c)
+{
+    return c->login->attempts >= c->settings->auth.max_attempts;
+}
+
+static void end_login(struct conn *c)
+{
+    conn_end(c, "too many failed logins", true);
+}
+
 static void on_delayed(void *arg)
 {
     struct conn *c = arg;
     c->login->op = NULL;
+    if (is_last(c)) {
+        end_login(c);
+        return;
+    }
     send_refusal(c);
     conn_set_state(c, CONN_LOGIN);
     conn_pump_soon(c);
@@ -126,15 +141,21 @@ static void count_guess(struct conn *c)
         conn_end(c, "banned", true);
 }
 
-/* Does one more failure end it? */
+/* One more failure. False: there is nothing more to say to the client. */
+static bool count_attempt(struct conn *c)
+{
+    c->login->attempts++;
+    /* Without a guess among them: but six queries are not nothing. */
+    if (is_last(c) && !c->login->throttled)
+        count_guess(c);
+    return c->end_why == NULL;
+}
+
 static bool too_many(struct conn *c)
 {
-    if (++c->login->attempts < c->settings->auth.max_attempts)
-        return false;
-    if (!c->login->throttled) /* no guess among them, but six queries are not nothing */
-        count_guess(c);
-    conn_end(c, "too many failed logins", true);
-    return true;
+    if (count_attempt(c) && is_last(c))
+        end_login(c);
+    return c->end_why != NULL;
 }
 
 static void log_failure(struct conn *c, const char *method, const char *why, const char *verifier)
@@ -144,8 +165,8 @@ static void log_failure(struct conn *c, const char *method, const char *why, con
               log_u64("attempt", c->login->attempts + 1));
 }
 
-/* Counts, logs and refuses `held`: at once, or failure_delay_ms after it came. The delay makes
- * guessing slow, and hides how long the verifiers took to say no. */
+/* Counts, logs and refuses `held`, or ends the login: at once, or failure_delay_ms after it came.
+ * The delay makes guessing slow, and hides how long the verifiers took to say no. */
 static void refuse(struct conn *c, const char *method, const char *why, const char *verifier,
                    bool delay)
 {
@@ -153,16 +174,18 @@ static void refuse(struct conn *c, const char *method, const char *why, const ch
     uint64_t took = loop_now_ms(c->env->loop) - c->login->held_ms;
     ms = ms > took ? ms - took : 0;
     log_failure(c, method, why, verifier);
-    if (c->end_why != NULL || too_many(c))
+    if (c->end_why != NULL || !count_attempt(c))
         return;
-    if (!delay || ms == 0) {
+    if (delay && ms > 0) {
+        conn_set_state(c, CONN_DELAYING);
+        c->login->op = deadline_start(c->env->loop, ms, on_delayed, c);
+    } else if (is_last(c)) {
+        end_login(c);
+    } else {
         send_refusal(c);
         if (c->state != CONN_LOGIN)
             conn_set_state(c, CONN_LOGIN);
-        return;
     }
-    conn_set_state(c, CONN_DELAYING);
-    c->login->op = deadline_start(c->env->loop, ms, on_delayed, c);
 }
 
 /* The client is in: what it may touch is made before it is told so. */

@@ -352,3 +352,16 @@ def test_a_fault_looks_like_a_refusal(postern, tmp_path):
     gateway.wait_event("disconnect", count=3)
     reasons = [e["reason"] for e in gateway.events("login_failed")]
     assert reasons[:2] == ["wrong password", "unknown user"] and len(reasons) == 3
+
+
+@pytest.mark.parametrize("user,word", [("bob", "wrong"), ("nobody", "wrong"), ("bob", "x" * 2000)],
+                         ids=["wrong", "unknown", "too long"])
+def test_the_last_refusal_is_late_as_well(user, word, postern):
+    """Else it would tell how long the verifier took, and be free of what makes guessing slow."""
+    gateway = postern(MEMORY, auth={"failure_delay_ms": 1000, "max_attempts": 1})
+    with connected(gateway) as transport:
+        login = Login(transport)
+        began = time.monotonic()
+        assert login.password(user, word) == (None, None)
+        assert 0.9 < time.monotonic() - began < 3
+    assert gateway.wait_event("disconnect")["reason"] == "too many failed logins"
