@@ -244,8 +244,6 @@ static bool cure(struct call *k)
 {
     const struct remote_conf *conf = &k->remote->conf;
     struct remote_answer *a = &k->answer;
-    if (k->req.send != NULL && k->req.rewind == NULL)
-        return false;
     if (a->cure == REMOTE_CURE_CLOCK && !k->clock_cured) {
         LOG_EVENT(LOG_LVL_WARN, k->req.log, conf->type->events.clock,
                   log_str(conf->log_key, conf->log_value),
@@ -319,6 +317,19 @@ static void read_transport(const char *name, const struct http_res *res, struct 
     }
 }
 
+/* What was sent as it came cannot be sent again, to no place and under no other signature. */
+static void read_incurable(struct call *k)
+{
+    struct remote_answer *a = &k->answer;
+    if (k->req.send == NULL || k->req.rewind != NULL)
+        return;
+    if (a->cure == REMOTE_CURE_TARGET)
+        snprintf(a->text, sizeof a->text, "%s redirects an upload, which cannot be sent again",
+                 k->remote->conf.type->name);
+    if (a->cure != REMOTE_CURE_SLOWER)
+        a->cure = REMOTE_CURE_NONE;
+}
+
 static void read_answer(struct call *k, const struct http_res *http)
 {
     const struct remote_conf *conf = &k->remote->conf;
@@ -338,6 +349,7 @@ static void read_answer(struct call *k, const struct http_res *http)
             k->req.on_body != NULL ? gw_buf_span(&k->err_body) : http_res_body(http);
         conf->type->read(conf->store, &q, http, body, &k->answer);
     }
+    read_incurable(k);
     if (k->refused)
         snprintf(k->answer.text, sizeof k->answer.text,
                  "%s answered with something else than was asked for", conf->type->name);

@@ -390,6 +390,7 @@ const struct web_dialect dav_dialect = {
     .name = "webdav",
     .remote = &dav_remote,
     .ahead = &dav_ahead,
+    .slash_is_folder = true,
     .look = dav_look,
     .put = dav_put,
     .put_kept_time = dav_put_kept_time,

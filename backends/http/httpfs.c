@@ -98,9 +98,15 @@ bool httpfs_attr(const json_t *info, struct fs_attr *out)
     int64_t s = 0;
     if (!json_is_integer(mode) || bits < 0 || bits > UINT32_MAX || json_integer_value(size) < 0)
         return false;
+    /* Of a file an absent size is one that is not known, which is not 0. */
+    bool sized = json_is_integer(size) || (bits & MODE_DIR);
+    if (!sized && size != NULL)
+        return false;
     if (modified == NULL || !rfc3339_parse(modified, &s))
         s = 0;
     remote_meta_attr_file((uint64_t)json_integer_value(size), s, out);
+    if (!sized)
+        out->set &= ~(uint32_t)FS_ATTR_SIZE;
     out->mode = (uint32_t)bits & 0777;
     if (bits & MODE_DIR)
         out->kind = FS_KIND_DIR;
@@ -156,7 +162,8 @@ static void looked(void *arg, const struct remote_res *res)
     if (ok)
         fs_task_end(&o->task, &(struct fs_res){.attr = &attr});
     else
-        fs_task_fail(&o->task, GW_UPSTREAM, "the server's answer has no `mode` or a wrong one");
+        fs_task_fail(&o->task, GW_UPSTREAM,
+                     "the server's answer has no `mode`, or a wrong one or a wrong `size`");
 }
 
 static struct op *httpfs_look(struct web_access *a, const char *path, const struct log_ctx *log,

@@ -111,9 +111,10 @@ struct web_dialect {
     const char *name; /* in the configuration */
     const struct remote_type *remote;
     const struct read_ahead_type
-        *ahead;       /* src: struct remote_file, whose attr is what the look gave */
-    bool keeps_modes; /* permissions can be set */
-    bool moves_onto;  /* move() replaces what is there, whatever `overwrite` says */
+        *ahead;           /* src: struct remote_file, whose attr is what the look gave */
+    bool keeps_modes;     /* permissions can be set */
+    bool slash_is_folder; /* a GET of a folder is redirected to its name with a slash */
+    bool moves_onto;      /* move() replaces what is there, whatever `overwrite` says */
     /* attr. GW_NOT_FOUND where there is nothing. */
     struct op *(*look)(struct web_access *a, const char *path, const struct log_ctx *log,
                        fs_done_fn *done, void *arg);

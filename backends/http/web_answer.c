@@ -81,8 +81,8 @@ static void read_redirect(const struct web_store *s, const struct remote_questio
     } else if (to == NULL) {
         snprintf(out->text, sizeof out->text,
                  "the server redirects to another one, where postern does not go");
-    } else if (strcmp(q->method, "GET") == 0 && to[strcspn(to, "?#")] == '\0' &&
-               to[strlen(to) - 1] == '/') {
+    } else if (s->dialect->slash_is_folder && strcmp(q->method, "GET") == 0 &&
+               to[strcspn(to, "?#")] == '\0' && to[strlen(to) - 1] == '/') {
         out->err = GW_IS_DIR;
     } else {
         out->cure = REMOTE_CURE_TARGET;

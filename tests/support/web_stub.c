@@ -49,6 +49,12 @@ bool web_stub_status(const struct web_stub_call *k, unsigned code)
     return http_stub_reply(k->c, code, "", text, strlen(text));
 }
 
+size_t web_stub_kept(const struct web_stub_call *k)
+{
+    size_t n = k->r->body_len;
+    return k->fault == WEB_STUB_KEEP && k->value < n ? k->value : n;
+}
+
 /* The bytes that an answer is made of. */
 struct piece {
     size_t size, first, len;
@@ -211,6 +217,8 @@ static bool serve(void *arg, struct http_stub_conn *c, const struct http_stub_re
         return k.httpfs ? web_stub_httpfs_many(&k) : web_stub_dav_many(&k);
     case WEB_STUB_HANG:
         http_stub_pause(c, 4000); /* longer than a client waits here */
+        return false;
+    case WEB_STUB_LOSE:
         return false;
     case WEB_STUB_LOSE_ANSWER:
         k.mute = true;

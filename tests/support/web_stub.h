@@ -28,6 +28,8 @@ enum web_stub_fault {
     WEB_STUB_NO_SIZE,     /* a GET answers without a length */
     WEB_STUB_MANY,        /* a listing of `value` entries, written slowly */
     WEB_STUB_HANG,        /* no answer while the stub lives */
+    WEB_STUB_KEEP,        /* an upload is answered as ever, and `value` bytes of it are stored */
+    WEB_STUB_LOSE,        /* reads all of it, does nothing, and closes without a word */
     /* These answer `value` before they read the body, and store nothing: */
     WEB_STUB_EARLY,       /* then it is read, and the connection goes on */
     WEB_STUB_EARLY_CLOSE, /* "Connection: close"; what comes is read until the client closes */

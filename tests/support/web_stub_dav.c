@@ -127,7 +127,7 @@ static bool put(const struct web_stub_call *k, const struct web_stub_file *f)
     if (f != NULL && http_stub_header(k->r, "If-None-Match", none_match, sizeof none_match))
         return web_stub_status(k, 412);
     unsigned status = f != NULL ? 204 : 201;
-    web_stub_store(k->s, k->name, k->r->body, k->r->body_len);
+    web_stub_store(k->s, k->name, k->r->body, web_stub_kept(k));
     if (k->mute || k->s->times_kept != WEB_STUB_TIMES_BY_PUT ||
         !http_stub_header(k->r, "X-OC-Mtime", mtime, sizeof mtime))
         return web_stub_status(k, status);

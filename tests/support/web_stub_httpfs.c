@@ -24,6 +24,9 @@ bool web_stub_httpfs_decode(struct web_stub_call *k)
     (void)percent_decode(gw_span_of(p, strcspn(p, "?")), &name);
     const char *text = gw_buf_cstr(&name);
     snprintf(k->name, sizeof k->name, "%s", text + strspn(text, "/"));
+    size_t n = strlen(k->name);
+    if (n > 0 && k->name[n - 1] == '/')
+        k->name[n - 1] = '\0';
     gw_buf_free(&name);
     return true;
 }
@@ -98,7 +101,7 @@ static bool create(const struct web_stub_call *k)
         return web_stub_status(k, 411);
     if ((number(k, "flags") & FLAG_EXCL) && web_stub_find(k->s, k->name) != NULL)
         return web_stub_status(k, 409);
-    web_stub_store(k->s, k->name, k->r->body, k->r->body_len);
+    web_stub_store(k->s, k->name, k->r->body, web_stub_kept(k));
     return web_stub_status(k, 201);
 }
 

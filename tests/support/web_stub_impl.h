@@ -53,6 +53,8 @@ struct web_stub_call {
 };
 
 bool web_stub_status(const struct web_stub_call *k, unsigned code);
+/* How much of an upload's body is stored. */
+size_t web_stub_kept(const struct web_stub_call *k);
 /* The range that was asked for, or what follows `from`; the fault decides what it is really. */
 bool web_stub_get(const struct web_stub_call *k, size_t from);
 

@@ -127,6 +127,7 @@ static void test_uploads(void **state)
         {webkit_write_big, WEB_STUB_CUT_REQUEST, "create", 0, GW_IO, GW_IO},
         {webkit_write_small, WEB_STUB_CUT_REQUEST, "create", 0, GW_OK, GW_OK},
         {webkit_write_big, WEB_STUB_STATUS, "create", 403, GW_DENIED, GW_DENIED},
+        {webkit_write_big, WEB_STUB_KEEP, "create", 1000, GW_UPSTREAM, GW_UPSTREAM},
         {webkit_write_big, WEB_STUB_STATUS, "create", 507, GW_NO_SPACE, GW_NO_SPACE},
         {webkit_write_small, WEB_STUB_STATUS, "create", 503, GW_OK, GW_OK},
         {webkit_write_big, WEB_STUB_HANG, "create", 0, GW_TIMEOUT, GW_TIMEOUT},
@@ -181,6 +182,8 @@ static void test_listings(void **state)
          GW_OK, "c"}, /* names that no path can have are not shown */
         {"[{\"name\":\".gateway-upload.0123456789abcdef\",\"mode\":0}]", GW_OK, ""},
         {"[{\"mode\":0}]", GW_UPSTREAM, NULL},
+        {"[{\"name\":\"a\",\"size\":\"5\",\"mode\":420}]", GW_UPSTREAM, NULL},
+        {"[{\"name\":\"a\",\"size\":null,\"mode\":2147484141}]", GW_OK, "a/"},
         {"[{\"name\":\"a\"}]", GW_UPSTREAM, NULL},
         {"[{\"name\":\"a\",\"mode\":420}", GW_UPSTREAM, NULL},
         {"[{\"name\":\"\xff\",\"mode\":420}]", GW_UPSTREAM, NULL},
@@ -200,6 +203,26 @@ static void test_listings(void **state)
     }
 }
 
+/* A size that is not told is not 0: what there is comes from the answer to `open`. */
+static void test_no_size(void **state)
+{
+    struct webkit *e = *state;
+    char text[100] = "";
+    web_stub_put(e->stub, "f", "text", 4);
+    web_stub_fail(e->stub, WEB_STUB_TEXT, "stat", 0, 1, 0, "{\"name\":\"f\",\"mode\":420}");
+    assert_int_equal(sync_get(e->fs, "/f", text, sizeof text), GW_OK);
+    assert_string_equal(text, "text");
+}
+
+/* A frame that wants a slash behind every path (Django, Flask) does not make a folder of a file. */
+static void test_slash_behind(void **state)
+{
+    struct webkit *e = *state;
+    web_stub_put(e->stub, "f", "text", 4);
+    web_stub_fail(e->stub, WEB_STUB_REDIRECT, "stat", 0, 1, 0, "/fs/stat/%2Ff/");
+    assert_int_equal(webkit_stat(e), GW_OK);
+}
+
 static void test_many_entries(void **state)
 {
     assert_true(webkit_many(*state, "readdir"));
@@ -216,6 +239,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_uploads, webkit_setup_httpfs, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_lost_answers, webkit_setup_httpfs, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_listings, webkit_setup_httpfs, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_no_size, webkit_setup_httpfs, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_slash_behind, webkit_setup_httpfs, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_many_entries, webkit_setup_httpfs, webkit_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
