@@ -163,7 +163,8 @@ static void put_done(void *arg, const struct remote_res *res)
     struct web_store *s = b->access->store;
     b->put = NULL;
     b->result = mem_zalloc(sizeof *b->result);
-    *b->result = (struct web_body_result){.err = res->err, .status = res->status};
+    *b->result =
+        (struct web_body_result){.err = res->err, .status = res->status, .unsized = b->bytes < 0};
     if (res->err != GW_OK) {
         b->result->maybe_done = all_sent(b) && res->maybe_done;
         if (b->streamed && (res->status == 411 || res->status == 501))

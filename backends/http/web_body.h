@@ -17,6 +17,7 @@ struct web_body_result {
     unsigned status;
     bool maybe_done; /* with err: all was sent, and the answer was lost */
     bool kept_time;
+    bool unsized; /* it was sent without a length */
 };
 
 /* moved(arg): a part was sent (its memory is back), or the PUT has ended. */

@@ -6,6 +6,7 @@
 enum commit_state {
     COMMIT_BODY,          /* for the PUT, or the copy */
     COMMIT_PUT_LOOK,      /* for a look: the answer to the PUT was lost */
+    COMMIT_SIZE_LOOK,     /* for a look: is all there that was sent without a length? */
     COMMIT_TIMES,         /* for the time to be set */
     COMMIT_MOVE_LOOK,     /* for a look at what has the name */
     COMMIT_MOVE,          /* for the MOVE to its name */
@@ -160,11 +161,43 @@ static void stored(struct commit *c, bool kept_time)
 
 /* ---- its bytes ---- */
 
+/* An older file of the same size would look alike. */
+static bool look_proves(const struct commit *c)
+{
+    const struct web_writer *w = writer_of(c);
+    return !web_writer_in_place(w) || !w->existed || w->old_size != remote_file_size(&w->file);
+}
+
+/* FastCGI and WSGI servers may hand on an empty body where they are told no length, and whoever
+ * gets it says that it is stored. */
+static void size_seen(void *arg, const struct fs_res *res)
+{
+    struct commit *c = arg;
+    struct web_store *s = access_of(c)->store;
+    c->base.task.step = NULL;
+    bool unknown = res->err == GW_OK && !(res->attr->set & FS_ATTR_SIZE);
+    if (unknown || whole(c, res)) {
+        stored(c, web_body_result(writer_of(c)->body)->kept_time);
+    } else if (res->err != GW_OK && res->err != GW_NOT_FOUND) {
+        end(c, res->err, res->text);
+    } else {
+        LOG_EVENT(LOG_LVL_WARN, c->base.task.log, "http_not_stored",
+                  log_str("path", c->base.file->name),
+                  log_u64("sent", remote_file_size(c->base.file)),
+                  log_u64("there", res->err == GW_OK ? res->attr->size : 0));
+        if (res->err == GW_OK && res->attr->size == 0) {
+            s->wants_length = true;
+            c->base.file->base.fs->caps |= FS_CAP_NEEDS_LENGTH;
+        }
+        end(c, GW_UPSTREAM, "the server did not store what it was sent: try again");
+    }
+}
+
 static void put_seen(void *arg, const struct fs_res *res)
 {
     struct commit *c = arg;
     c->base.task.step = NULL;
-    if (whole(c, res))
+    if (look_proves(c) && whole(c, res))
         stored(c, false);
     else
         end(c, c->base.err, c->base.text);
@@ -172,7 +205,9 @@ static void put_seen(void *arg, const struct fs_res *res)
 
 static void body_ended(struct commit *c, const struct web_body_result *r)
 {
-    if (r->err == GW_OK) {
+    if (r->err == GW_OK && r->unsized) {
+        look(c, COMMIT_SIZE_LOOK, writer_of(c)->stage, size_seen);
+    } else if (r->err == GW_OK) {
         stored(c, r->kept_time);
     } else if (r->maybe_done) {
         remote_commit_keep(&c->base, r->err, r->text);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "backends/http/web_cleanup.h"
+#include "backends/http/web_stage.h"
 #include "backends/reserved.h"
 #include "gateway/base/mem.h"
 
@@ -76,8 +77,11 @@ static void sweep(struct web_dir *d, const char *name, const struct fs_attr *att
 {
     struct web_store *store = d->view->access->store;
     int64_t age_s = (int64_t)time(NULL) - attr->mtime_s;
+    int64_t enough_s = (int64_t)store->conf->sweep_age_h * 3600;
+    /* A client may have given it an old time already. */
+    bool young = age_s < enough_s || (int64_t)time(NULL) - web_stage_begun_s(name) < enough_s;
     if (attr->kind != FS_KIND_REG || !(attr->set & FS_ATTR_MTIME) || d->view->read_only ||
-        d->swept == SWEEP_MAX || age_s < (int64_t)store->conf->sweep_age_h * 3600)
+        d->swept == SWEEP_MAX || young)
         return;
     d->swept++;
     char *path = mem_printf("%s/%s", d->path, name);

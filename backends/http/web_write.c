@@ -1,13 +1,12 @@
 #include "backends/http/web_write.h"
 
-#include <openssl/rand.h>
 #include <string.h>
 
 #include "backends/http/web_cleanup.h"
 #include "backends/http/web_ops.h"
+#include "backends/http/web_stage.h"
 #include "backends/http/web_writer.h"
 #include "backends/remote_open.h"
-#include "backends/reserved.h"
 #include "gateway/base/mem.h"
 
 /* A file that fits the first part is one PUT with a length, which can be sent again. */
@@ -126,25 +125,17 @@ static void target_looked(void *arg, const struct fs_res *res)
         look_at_parent(o);
         return;
     }
-    ((struct web_writer *)o->file)->existed = there;
+    struct web_writer *w = (struct web_writer *)o->file;
+    w->existed = there;
+    w->old_size = there && (res->attr->set & FS_ATTR_SIZE) ? res->attr->size : 0;
     remote_open_end(o, err, text);
-}
-
-/* "/folder/.gateway-upload.0123456789abcdef" beside "/folder/name". */
-static char *stage_name(const char *path)
-{
-    uint64_t chance = 0;
-    if (RAND_bytes((unsigned char *)&chance, (int)sizeof chance) != 1)
-        return NULL;
-    return mem_printf("%.*s/%s.%016llx", (int)(strrchr(path, '/') - path), path, RESERVED_PREFIX,
-                      (unsigned long long)chance);
 }
 
 struct op *web_write_open(struct web_view *v, const char *path, uint32_t flags,
                           const struct fs_attr *attr, fs_done_fn *done, void *arg)
 {
     struct web_store *s = v->access->store;
-    char *stage = s->conf->atomic_uploads ? stage_name(path) : mem_strdup(path);
+    char *stage = s->conf->atomic_uploads ? web_stage_name(path) : mem_strdup(path);
     if (stage == NULL)
         return fs_fail(v->fs.loop, GW_INTERNAL, NULL, done, arg);
     struct web_writer *w = remote_file_new(sizeof *w, &web_write_type, &v->fs, path, v->log);

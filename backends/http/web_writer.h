@@ -7,10 +7,11 @@
 
 struct web_writer {
     struct remote_file file;
-    bool existed;   /* a file had the name at open */
-    int64_t length; /* as it was said at open; -1 = not known */
-    char *stage;    /* where the bytes go: a reserved name beside the file's, or its own */
-    bool staged;    /* something may be there */
+    bool existed;      /* a file had the name at open ... */
+    uint64_t old_size; /* ... and was so large */
+    int64_t length;    /* as it was said at open; -1 = not known */
+    char *stage;       /* where the bytes go: a reserved name beside the file's, or its own */
+    bool staged;       /* something may be there */
     struct web_body *body;
 };
 

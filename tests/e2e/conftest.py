@@ -169,6 +169,9 @@ class WebDAV:
         uploads = lambda: [n for n in names() if ".gateway-upload" in n]
 
         def age():
+            for name in uploads():  # which tells when it was begun
+                head, _, digits = name.rpartition(".")
+                (folder / name).rename(folder / f"{head}.{1_500_000_000:08x}{digits[8:]}")
             for name in uploads():
                 os.utime(folder / name, (1_500_000_000, 1_500_000_000))
         return Store(kind, self.backend(folder.name.replace(" ", "%20")),

@@ -148,6 +148,7 @@ static void test_uploads(void **state)
         {webkit_write_small, WEB_STUB_STATUS, "PUT", 503, GW_OK, GW_OK},
         {webkit_write_big, WEB_STUB_HANG, "PUT", 0, GW_TIMEOUT, GW_TIMEOUT},
         {webkit_write_small, WEB_STUB_STATUS, "MOVE", 412, GW_EXISTS, GW_EXISTS},
+        {webkit_write_big, WEB_STUB_KEEP, "PUT", 1000, GW_UPSTREAM, GW_UPSTREAM}, /* and 201 */
         {webkit_write_big, WEB_STUB_STATUS, "PUT", 202, GW_UPSTREAM,
          GW_UPSTREAM}, /* looked for, and not there */
         {webkit_write_small, WEB_STUB_STATUS, "PUT", 202, GW_UPSTREAM, GW_UPSTREAM},
@@ -223,6 +224,11 @@ static struct fs_file *write_known(struct webkit *e, size_t size)
         assert_int_equal(sync_write(s.file, at, e->big + at, size - at < 32768 ? size - at : 32768),
                          GW_OK);
     return s.file;
+}
+
+static bool is_moving(void *arg)
+{
+    return web_stub_requests(arg, "MOVE") > 0;
 }
 
 static bool two_files(void *arg)
@@ -323,6 +329,73 @@ static void test_wants_length_with_a_spool(void **state)
     spool_free(&e->spool);
     storekit_folder_remove(top);
     webkit_open(e, true);
+}
+
+/* Behind FastCGI or WSGI a body of unknown length may be an empty one to who says 201. */
+static void test_body_is_dropped(void **state)
+{
+    struct webkit *e = *state;
+    web_stub_put(e->stub, "big", "old", 3);
+    web_stub_fail(e->stub, WEB_STUB_KEEP, "PUT", 0, 1, 0, NULL);
+    assert_int_equal(webkit_write_big(e), GW_UPSTREAM);
+    web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
+    assert_int_equal(web_stub_file(e->stub, "big", NULL), 3);
+    assert_true(webkit_until_clean(e));
+    unsigned puts = web_stub_requests(e->stub, "PUT");
+    assert_int_equal(webkit_write_big(e), GW_UNSUPPORTED); /* it is told a length from then on */
+    assert_int_equal(web_stub_requests(e->stub, "PUT"), puts);
+    struct fs_file *f = write_known(e, WEBKIT_BIG);
+    assert_int_equal(sync_close(&f), GW_OK);
+    assert_int_equal(web_stub_file(e->stub, "big", NULL), WEBKIT_BIG);
+}
+
+/* An older file of the same size is no proof that the new one has come. */
+static void test_lost_in_place(void **state)
+{
+    struct webkit *e = *state;
+    static const struct {
+        enum web_stub_fault fault;
+        const char *old;
+        enum gw_err err;
+    } rows[] = {
+        {WEB_STUB_LOSE, "older", GW_IO},
+        {WEB_STUB_LOSE, "old", GW_IO},
+        {WEB_STUB_LOSE_ANSWER, "old", GW_OK},
+    };
+    webkit_close(e);
+    webkit_open(e, false);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        web_stub_put(e->stub, "big", rows[i].old, strlen(rows[i].old));
+        web_stub_fail(e->stub, rows[i].fault, "PUT", 0, 100, 0, NULL);
+        assert_int_equal(webkit_write_small(e), rows[i].err);
+        web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
+    }
+}
+
+/* An upload that was given an old time and has not its name yet is nothing that was left. */
+static void test_no_sweep_of_the_living(void **state)
+{
+    struct webkit *e = *state;
+    const struct fs_attr old = {.set = FS_ATTR_MTIME, .mtime_s = 1000000000};
+    struct sync s = {0};
+    web_stub_keeps_times(e->stub, WEB_STUB_TIMES_BY_PUT);
+    s.op = fs_open(e->fs, "/big", FS_WRITE | FS_CREATE | FS_TRUNC, &old, sync_done, &s);
+    assert_int_equal(sync_wait(e->loop, &s), GW_OK);
+    struct fs_file *f = s.file;
+    assert_int_equal(sync_write(f, 0, "small", 5), GW_OK);
+    web_stub_fail(e->stub, WEB_STUB_HANG, "MOVE", 0, 1, 0, NULL);
+    s = (struct sync){0};
+    s.op = fs_close(&f, sync_done, &s);
+    assert_true(sync_until(e->loop, is_moving, e->stub));
+    assert_int_equal(webkit_list(e), GW_OK);
+    assert_int_equal(sync_wait(e->loop, &s), GW_OK);
+    assert_int_equal(web_stub_file(e->stub, "big", NULL), 5);
+    assert_int_equal(web_stub_requests(e->stub, "DELETE"), 0);
+    /* What was begun so long ago is. */
+    web_stub_put(e->stub, ".gateway-upload.3b9aca000123456789abcdef", "left", 4);
+    e->conf.sweep_age_h = 1;
+    assert_int_equal(webkit_list(e), GW_OK);
+    assert_true(webkit_until_clean(e));
 }
 
 static bool is_stored(void *arg)
@@ -447,6 +520,18 @@ static void test_redirects(void **state)
         assert_int_equal(webkit_stat(e), GW_UPSTREAM);
         assert_int_equal(web_stub_requests(e->stub, NULL), before + 1);
     }
+    /* What is sent as it comes cannot be sent to another place. */
+    struct sync s = {0};
+    s.op = fs_open(e->fs, "/big", FS_WRITE | FS_CREATE | FS_TRUNC, NULL, sync_done, &s);
+    assert_int_equal(sync_wait(e->loop, &s), GW_OK);
+    struct fs_file *f = s.file;
+    web_stub_fail(e->stub, WEB_STUB_REDIRECT, "PUT", 0, 1, 0, "/dav/f");
+    for (size_t at = 0; at < WEBKIT_BIG; at += 32768)
+        (void)sync_write(f, at, e->big + at, WEBKIT_BIG - at < 32768 ? WEBKIT_BIG - at : 32768);
+    s = (struct sync){0};
+    s.op = fs_close(&f, sync_done, &s);
+    assert_int_equal(sync_wait(e->loop, &s), GW_UPSTREAM);
+    assert_non_null(strstr(s.text, "cannot be sent again"));
     web_stub_fail(e->stub, WEB_STUB_REDIRECT, NULL, 0, 100, 0, "/dav/f"); /* in a circle */
     assert_int_equal(webkit_stat(e), GW_UPSTREAM);
     web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
@@ -713,6 +798,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_exclusive, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_wants_length, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_wants_length_with_a_spool, webkit_setup_dav,
+                                        webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_body_is_dropped, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_lost_in_place, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_no_sweep_of_the_living, webkit_setup_dav,
                                         webkit_teardown),
         cmocka_unit_test_setup_teardown(test_writers_that_pause, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_answer_before_close, webkit_setup_dav,
