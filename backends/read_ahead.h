@@ -12,12 +12,20 @@
 /* The first GET, at open: a small file costs this one request. */
 #define READ_AHEAD_FIRST ((size_t)128 * 1024)
 
+#define READ_AHEAD_ETAG_MAX 256u
+
 struct read_ahead;
 
 struct read_ahead_range {
     uint64_t off;
     size_t len;
     const char *etag; /* strong, with its quotes: for If-Match; NULL = none */
+};
+
+enum read_ahead_same {
+    READ_AHEAD_OTHER,
+    READ_AHEAD_SOON, /* not known yet: it is asked again */
+    READ_AHEAD_SAME,
 };
 
 struct read_ahead_type {
@@ -27,6 +35,9 @@ struct read_ahead_type {
                       http_body_fn *on_body, remote_done_fn *done, void *arg);
     /* The whole file's attributes from the first answer. False: no usable size. */
     bool (*attr)(void *src, const struct http_res *res, struct fs_attr *out);
+    /* NULL, or: the file has another ETag than this one. Are these the same bytes? Then its new
+     * ETag is in out; no reader may get mixed bytes by it. */
+    enum read_ahead_same (*same)(void *src, const char *etag, char out[READ_AHEAD_ETAG_MAX]);
     bool starts_at_offset; /* an answer without a range begins where it was asked to, too */
 };
 

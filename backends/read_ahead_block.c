@@ -12,7 +12,10 @@
 #define TRIES      4u
 #define BACKOFF_MS 50u
 
+static const char CHANGED[] = "the file was changed while it was read";
+
 static void block_get(void *arg);
+static void changed_again(void *arg);
 
 void read_ahead_block_free(struct read_ahead_block *b)
 {
@@ -33,7 +36,7 @@ static bool refuse(struct read_ahead *r, const char *what)
 
 static bool refuse_changed(struct read_ahead *r)
 {
-    read_ahead_fail(r, GW_CHANGED, "the file was changed while it was read");
+    read_ahead_fail(r, GW_CHANGED, CHANGED);
     return false;
 }
 
@@ -121,6 +124,32 @@ static bool passing(enum gw_err err)
     return err == GW_IO || err == GW_TIMEOUT || err == GW_OK;
 }
 
+/* Another one by its ETag. One with the same bytes is read on, by all GETs alike. */
+static void changed(struct read_ahead_block *b, const char *text)
+{
+    struct read_ahead *r = b->reader;
+    char etag[READ_AHEAD_ETAG_MAX];
+    enum read_ahead_same same = READ_AHEAD_OTHER;
+    if (r->conf.type->same != NULL)
+        same = r->conf.type->same(r->conf.src, r->etag, etag);
+    if (same == READ_AHEAD_SAME) {
+        read_ahead_hold(r);
+        read_ahead_go_on(r, etag);
+    } else if (same == READ_AHEAD_SOON) {
+        b->step = deadline_start(r->conf.loop, BACKOFF_MS, changed_again, b);
+    } else {
+        read_ahead_fail(r, GW_CHANGED, text);
+    }
+}
+
+static void changed_again(void *arg)
+{
+    struct read_ahead_block *b = arg;
+    b->step = NULL;
+    if (b->reader->err == GW_OK)
+        changed(b, CHANGED);
+}
+
 static void block_done(void *arg, const struct remote_res *res)
 {
     struct read_ahead_block *b = arg;
@@ -136,6 +165,8 @@ static void block_done(void *arg, const struct remote_res *res)
         if (passing(res->err) && b->tries < TRIES)
             b->step =
                 deadline_start(r->conf.loop, (uint64_t)BACKOFF_MS << b->tries++, block_get, b);
+        else if (res->err == GW_CHANGED)
+            changed(b, res->text);
         else
             read_ahead_fail(r, res->err == GW_OK || res->err == GW_EOF ? GW_IO : res->err,
                             res->text);

@@ -6,8 +6,6 @@
 #include "backends/read_ahead.h"
 #include "gateway/base/list.h"
 
-#define READ_AHEAD_ETAG_MAX 256u
-
 /* One ranged GET and what it brought. */
 struct read_ahead_block {
     struct list node; /* in reader->blocks, by offset; never overlapping */

@@ -215,6 +215,12 @@ void s3_client_copy_source(const struct s3_client *c, const char *key, struct gw
     percent_encode(gw_span_str(key), true, out);
 }
 
+char *s3_client_name(const struct s3_client *c, const char *key)
+{
+    return mem_printf("%s://%s%s/%s", c->endpoint.tls ? "https" : "http", c->endpoint.host,
+                      c->endpoint.base, key);
+}
+
 const struct s3_conf *s3_client_conf(const struct s3_client *c)
 {
     return c->conf;

@@ -59,6 +59,8 @@ struct op *s3_client_start(struct s3_client *c, const struct s3_req *req, remote
 
 /* "/bucket/encoded-key", as x-amz-copy-source wants it. */
 void s3_client_copy_source(const struct s3_client *c, const char *key, struct gw_buf *out);
+/* Of the key, beyond this store: gives where it is, to be freed. */
+char *s3_client_name(const struct s3_client *c, const char *key);
 const struct s3_conf *s3_client_conf(const struct s3_client *c);
 struct loop *s3_client_loop(const struct s3_client *c);
 /* The server's clock in Unix seconds, as far as it is known: for ages of uploads. */

@@ -9,6 +9,8 @@
 #include "backends/s3/s3_initiate.h"
 #include "backends/s3/s3_journal.h"
 #include "backends/s3/s3_meta.h"
+#include "backends/s3/s3_same.h"
+#include "backends/s3/s3_upload.h"
 #include "backends/s3/s3_xml.h"
 #include "gateway/base/mem.h"
 
@@ -34,7 +36,8 @@ struct copy {
     bool no_match;      /* the server compares ETags wrongly: see mistrust() */
     struct gw_buf kept; /* the source's metadata as header lines, each with a NUL */
     size_t nkept;
-    char *named; /* the ETag in the answer to the copy; NULL = none */
+    char *named;          /* the ETag in the answer to the copy; NULL = none */
+    struct s3_same *same; /* of a copy onto itself: for those that read it */
     struct fs_attr attr;
     /* A copy in parts. */
     char *upload_id;
@@ -70,6 +73,7 @@ static void copy_release(struct fs_task *t)
         op_cancel(&c->parts[i].request);
     abandon_upload(c);
     free_etags(c);
+    s3_same_end(&c->same, NULL);
     mem_free(c->from);
     mem_free(c->to);
     mem_free(c->etag);
@@ -188,12 +192,24 @@ static bool is_ours(const struct copy *c, const char *etag)
            c->attr.mtime_s == c->args.mtime_s && c->attr.mtime_ns == c->args.mtime_ns;
 }
 
-static void tell_made(const struct copy *c, const struct http_res *http)
+/* Beyond doubt: a time could have been set by somebody else, too. */
+static bool is_proven(const struct copy *c, const char *etag)
+{
+    char made[S3_UPLOAD_ETAG_MAX] = "";
+    if (c->named != NULL && c->named[0] != '\0')
+        return same_etag(etag, c->named);
+    if (c->etags != NULL)
+        s3_upload_etag((const char *const *)c->etags, c->nparts, made);
+    return made[0] != '\0' && same_etag(etag, made);
+}
+
+static void tell_made(struct copy *c, const struct http_res *http)
 {
     const char *etag = http_res_header(http, "ETag");
-    bool ours = etag != NULL && strlen(etag) < S3_COPY_ETAG_MAX && is_ours(c, etag);
+    bool usable = etag != NULL && strlen(etag) < S3_COPY_ETAG_MAX;
+    s3_same_end(&c->same, usable && is_proven(c, etag) ? etag : NULL);
     if (c->args.made != NULL)
-        snprintf(c->args.made, S3_COPY_ETAG_MAX, "%s", ours ? etag : "");
+        snprintf(c->args.made, S3_COPY_ETAG_MAX, "%s", usable && is_ours(c, etag) ? etag : "");
 }
 
 static void verified(void *arg, const struct remote_res *res)
@@ -236,6 +252,7 @@ static bool mistrust(struct copy *c, const struct remote_res *res)
     if (res->err != GW_CHANGED || c->no_match || c->etag == NULL)
         return false;
     c->no_match = true;
+    s3_same_end(&c->same, NULL);
     for (size_t i = 0; i < PARTS_AT_ONCE; i++)
         op_cancel(&c->parts[i].request);
     abandon_upload(c);
@@ -455,8 +472,19 @@ static void copy_in_parts(struct copy *c)
 
 /* ---- the beginning ---- */
 
+/* Only of what is held against its ETag: else it may be somebody else's bytes. */
+static void begin_same(struct copy *c)
+{
+    if (c->same != NULL || c->no_match || c->etag == NULL || strcmp(c->from, c->to) != 0)
+        return;
+    char *name = s3_client_name(s3_store_of(&c->task)->client, c->to);
+    c->same = s3_same_begin(name, c->etag);
+    mem_free(name);
+}
+
 static void copy_now(struct copy *c)
 {
+    begin_same(c);
     attr_cache_forget(s3_store_of(&c->task)->cache, c->to);
     if (c->size <= (uint64_t)s3_store_of(&c->task)->conf->copy_part_mb * MIB)
         copy_whole(c);
@@ -474,6 +502,16 @@ static void target_seen(void *arg, const struct remote_res *res)
         fail(c, res->err == GW_OK ? GW_EXISTS : res->err, res->text);
 }
 
+/* The source's ETag, by copies of ours. */
+static bool became(const struct copy *c, const char *etag)
+{
+    char now[S3_SAME_ETAG_MAX];
+    char *name = s3_client_name(s3_store_of(&c->task)->client, c->from);
+    bool yes = s3_same_find(name, c->etag, now) == S3_SAME_YES && strcmp(now, etag) == 0;
+    mem_free(name);
+    return yes;
+}
+
 static void source_seen(void *arg, const struct remote_res *res)
 {
     struct copy *c = arg;
@@ -489,8 +527,11 @@ static void source_seen(void *arg, const struct remote_res *res)
         return;
     }
     if (c->etag != NULL && strcmp(c->etag, etag) != 0) {
-        fail(c, GW_CHANGED, NULL);
-        return;
+        if (!became(c, etag)) {
+            fail(c, GW_CHANGED, NULL);
+            return;
+        }
+        c->no_match = false; /* this one the server was not asked for yet */
     }
     mem_free(c->etag);
     c->etag = mem_strdup(etag);

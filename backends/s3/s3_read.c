@@ -7,7 +7,9 @@
 #include "backends/remote_open.h"
 #include "backends/s3/s3_look.h"
 #include "backends/s3/s3_meta.h"
+#include "backends/s3/s3_same.h"
 #include "backends/s3/s3_stat.h"
+#include "gateway/base/mem.h"
 
 #define MATCH_MAX 320u
 
@@ -38,7 +40,22 @@ static bool attr_of(void *src, const struct http_res *res, struct fs_attr *out)
     return s3_meta_attr(res, out);
 }
 
-static const struct read_ahead_type s3_ahead = {.name = "S3", .get = get, .attr = attr_of};
+/* After a copy of ours onto itself, which sets a time: of whatever loop and session. */
+static enum read_ahead_same same(void *src, const char *etag, char out[READ_AHEAD_ETAG_MAX])
+{
+    static const enum read_ahead_same answers[] = {[S3_SAME_NO] = READ_AHEAD_OTHER,
+                                                   [S3_SAME_SOON] = READ_AHEAD_SOON,
+                                                   [S3_SAME_YES] = READ_AHEAD_SAME};
+    _Static_assert(S3_SAME_ETAG_MAX <= READ_AHEAD_ETAG_MAX, "what is found fits");
+    const struct remote_file *f = src;
+    char *name = s3_client_name(s3_store_of_file(f)->client, f->name);
+    enum s3_same_answer answer = s3_same_find(name, etag, out);
+    mem_free(name);
+    return answers[answer];
+}
+
+static const struct read_ahead_type s3_ahead = {
+    .name = "S3", .get = get, .attr = attr_of, .same = same};
 
 static struct op *set(struct remote_file *f, const struct fs_attr *attr, fs_done_fn *done,
                       void *arg)

@@ -301,7 +301,7 @@ static bool etag_md5(const char *etag, uint8_t out[MD5_BYTES])
     return true;
 }
 
-void s3_upload_etag(struct part *const *parts, size_t n, char out[S3_UPLOAD_ETAG_MAX])
+void s3_upload_etag(const char *const *etags, size_t n, char out[S3_UPLOAD_ETAG_MAX])
 {
     uint8_t sum[EVP_MAX_MD_SIZE], one[MD5_BYTES];
     unsigned len = 0;
@@ -309,7 +309,7 @@ void s3_upload_etag(struct part *const *parts, size_t n, char out[S3_UPLOAD_ETAG
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     bool ok = md != NULL && EVP_DigestInit_ex(md, EVP_md5(), NULL) == 1;
     for (size_t i = 0; ok && i < n; i++)
-        ok = etag_md5(part_etag(parts[i]), one) && EVP_DigestUpdate(md, one, sizeof one) == 1;
+        ok = etag_md5(etags[i], one) && EVP_DigestUpdate(md, one, sizeof one) == 1;
     if (ok && EVP_DigestFinal_ex(md, sum, &len) == 1 && len == MD5_BYTES) {
         for (size_t i = 0; i < len; i++)
             snprintf(out + 2 * i, 3, "%02x", sum[i]);
@@ -361,7 +361,11 @@ static bool is_ours(const struct s3_upload *u, const struct remote_res *res)
     const char *etag = http_res_header(res->http, "ETag");
     if (etag == NULL || !s3_meta_attr(res->http, &attr) || attr.size != upload_size(u))
         return false;
-    s3_upload_etag(u->parts, u->nparts, want);
+    const char **etags = mem_array(u->nparts, sizeof *etags);
+    for (size_t i = 0; i < u->nparts; i++)
+        etags[i] = part_etag(u->parts[i]);
+    s3_upload_etag(etags, u->nparts, want);
+    mem_free(etags);
     if (want[0] != '\0')
         return strncmp(etag + (*etag == '"'), want, strlen(want)) == 0;
     /* Encrypted by a key of the server's: all that shows is how many parts it was made of, and the

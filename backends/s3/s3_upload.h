@@ -47,9 +47,9 @@ struct op *s3_upload_complete(struct s3_upload **up, bool exclusive, char etag[S
 /* Takes it; the abort at the server goes on alone and is repeated until nothing is left. */
 void s3_upload_abort(struct s3_upload **up);
 
-/* The ETag that S3 gives an object of these parts: the MD5 of their MD5s, "-" and their number; ""
- * when their ETags are no MD5s. */
+/* The ETag that S3 gives an object of parts that have these: the MD5 of their MD5s, "-" and their
+ * number; "" when they are no MD5s. */
 #define S3_UPLOAD_ETAG_MAX 48u
-void s3_upload_etag(struct part *const *parts, size_t n, char out[S3_UPLOAD_ETAG_MAX]);
+void s3_upload_etag(const char *const *etags, size_t n, char out[S3_UPLOAD_ETAG_MAX]);
 
 #endif

@@ -123,6 +123,38 @@ def test_a_time_of_a_file_that_is_read(store, postern, request, copy_part_mb):
         assert sftp.stat("/f").st_mtime != 1_200_000_000
 
 
+@pytest.mark.parametrize("store_kind", ["radosgw"])
+@pytest.mark.parametrize("by", ["handle", "name"])
+def test_a_time_of_a_file_that_others_read(store, postern, request, by):
+    """The copy has another ETag and the same bytes: whoever has it open, on whatever loop, reads on."""
+    gateway = postern({"store": dict(store.backend, part_mb=5, copy_part_mb=6)}, limits={"loops": 2})
+    client, bucket = request.getfixturevalue(store.kind).client, store.backend["bucket"]
+    data = os.urandom(14 << 20)
+    with session(gateway) as sftp, session(gateway) as second:
+        write_all(sftp, "/f", data)
+        with sftp.open("/f") as one, sftp.open("/f") as two, second.open("/f") as three:  # nothing is read ahead yet
+            before = client.head(bucket, "f").headers["etag"]
+            if by == "handle":
+                one.utime((1_300_000_000, 1_300_000_000))
+            else:
+                sftp.utime("/f", (1_300_000_000, 1_300_000_000))
+            assert client.head(bucket, "f").headers["etag"] != before
+            for file in (one, two, three):
+                file.seek(len(data) - 1000)
+                assert file.read(1000) == data[-1000:]
+            three.utime((1_200_000_000, 1_200_000_000))
+            two.utime((1_100_000_000, 1_100_000_000))
+            assert sftp.stat("/f").st_mtime == 1_100_000_000
+            for file in (three, two, one):
+                file.seek(0)
+                file.prefetch()
+                assert file.read() == data
+            client.put(bucket, "f", data[::-1])  # of somebody else: not followed
+            for file in (one, two, three):
+                file.seek(7 << 20)
+                assert status_of(lambda file=file: file.read(1000)) != "OK"
+
+
 @EVERYWHERE
 def test_rename_of_a_directory(store, postern):
     gateway = postern({"store": store.backend})

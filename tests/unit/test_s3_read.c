@@ -80,6 +80,64 @@ static void test_changed(void **state)
     mem_free(data);
 }
 
+static bool has_failed(void *arg)
+{
+    return s3_stub_failed(((struct s3_lab *)arg)->stub) > 0;
+}
+
+static void read_right(struct fs_file *f, uint64_t off, enum gw_err want)
+{
+    uint8_t piece[4096];
+    size_t n;
+    enum gw_err err = sync_read(f, off, piece, sizeof piece, &n);
+    if (err != want)
+        print_error("at %llu: %s\n", (unsigned long long)off, gw_err_name(err));
+    assert_int_equal(err, want);
+    for (size_t i = 0; err == GW_OK && i < n; i++)
+        assert_int_equal(piece[i], mover_byte(off + i));
+}
+
+/* The object is copied onto itself in parts, and so has another ETag. Readers wait until it is
+ * known whether the one that they meet is the copy's. */
+static void test_time_is_set(void **state)
+{
+    struct s3_lab *e = *state;
+    struct fs_file *one, *two, *three;
+    struct fs_attr time = {.set = FS_ATTR_MTIME, .mtime_s = 1};
+    uint8_t *data = mem_alloc(12 * S3_LAB_MIB);
+    mover_fill(data, 0, 12 * S3_LAB_MIB);
+    s3_stub_put(e->stub, "p/f", data, 12 * S3_LAB_MIB);
+    mem_free(data);
+    assert_int_equal(sync_open(e->fs, "/f", FS_READ, &one), GW_OK);
+    assert_int_equal(sync_open(e->fs, "/f", FS_READ, &two), GW_OK);
+
+    e->conf.copy_part_mb = 5;
+    s3_stub_fail(e->stub, S3_STUB_SLOW_DOWN, "HEAD", NULL, 2, 1); /* the look at the copy */
+    struct sync set = {0};
+    set.op = fs_setstat(e->fs, "/f", true, &time, sync_done, &set);
+    assert_true(sync_until(e->loop, has_failed, e));
+    assert_false(set.done);
+    read_right(one, 9 * S3_LAB_MIB, GW_OK);
+    assert_true(set.done);
+    assert_int_equal(set.err, GW_OK);
+
+    e->conf.copy_part_mb = 3;
+    time.mtime_s = 2;
+    assert_int_equal(sync_setstat(e->fs, "/f", true, &time), GW_OK);
+    read_right(two, 9 * S3_LAB_MIB, GW_OK); /* twice another */
+    time.mtime_s = 3;
+    e->conf.copy_part_mb = 4;
+    assert_int_equal(sync_open(e->fs, "/f", FS_READ, &three), GW_OK);
+    s3_stub_fail(e->stub, S3_STUB_OVERTAKEN, "POST", "uploadId", 0, 1);
+    (void)sync_setstat(e->fs, "/f", true, &time);
+    read_right(one, 5 * S3_LAB_MIB, GW_CHANGED);
+    read_right(two, 5 * S3_LAB_MIB, GW_CHANGED);
+    read_right(three, 5 * S3_LAB_MIB, GW_CHANGED);
+    assert_int_equal(sync_close(&one), GW_OK);
+    assert_int_equal(sync_close(&two), GW_OK);
+    assert_int_equal(sync_close(&three), GW_OK);
+}
+
 /* What small files and single reads cost in requests. */
 static void test_requests(void **state)
 {
@@ -118,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(test_download_faults),
         ROW(test_changed),
+        ROW(test_time_is_set),
         ROW(test_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
