@@ -22,6 +22,7 @@ struct take {
     struct list node;
     struct rate *rate;
     size_t n;
+    bool before, paid;
     loop_fn *fn;
     void *arg;
 };
@@ -65,6 +66,17 @@ static void spend(struct rate *r, size_t n)
     r->level -= (int64_t)n * 1000;
 }
 
+/* May the first in the row go? Who pays before leaves no debt, and waits for its own. */
+static bool may_go(struct rate *r, struct take *t)
+{
+    if (!t->before && r->level <= 0)
+        return false;
+    if (!t->paid)
+        spend(r, t->n);
+    t->paid = true;
+    return !t->before || r->level >= 0;
+}
+
 static void serve(void *arg);
 
 static void watch(struct rate *r)
@@ -81,10 +93,11 @@ static void serve(void *arg)
     struct rate *r = arg;
     r->timer = NULL;
     refill(r);
-    while (!list_empty(&r->waiting) && r->level > 0) {
+    while (!list_empty(&r->waiting)) {
         struct take *t = LIST_ENTRY(list_first(&r->waiting), struct take, node);
+        if (!may_go(r, t))
+            break;
         list_remove(&t->node);
-        spend(r, t->n);
         t->fn(t->arg);
         mem_free(t);
     }
@@ -95,23 +108,37 @@ static void take_cancel(struct op *op)
 {
     struct take *t = (struct take *)op;
     list_remove(&t->node);
+    if (t->paid)
+        rate_give_back(t->rate, t->n);
     mem_free(t);
 }
 
 static const struct op_type take_type = {"rate", take_cancel};
 
-struct op *rate_take(struct rate *r, size_t n, loop_fn *fn, void *arg)
+static struct op *take(struct rate *r, const struct take *wanted)
 {
+    struct take now = *wanted;
     refill(r);
-    if (list_empty(&r->waiting) && r->level > 0) {
-        spend(r, n);
+    if (list_empty(&r->waiting) && may_go(r, &now))
         return NULL;
-    }
     struct take *t = mem_zalloc(sizeof *t);
-    *t = (struct take){.op.type = &take_type, .rate = r, .n = n, .fn = fn, .arg = arg};
+    *t = now;
     list_push(&r->waiting, &t->node);
     watch(r);
     return &t->op;
+}
+
+struct op *rate_take(struct rate *r, size_t n, loop_fn *fn, void *arg)
+{
+    const struct take t = {.op.type = &take_type, .rate = r, .n = n, .fn = fn, .arg = arg};
+    return take(r, &t);
+}
+
+struct op *rate_pay(struct rate *r, size_t n, loop_fn *fn, void *arg)
+{
+    const struct take t = {
+        .op.type = &take_type, .rate = r, .n = n, .before = true, .fn = fn, .arg = arg};
+    return take(r, &t);
 }
 
 void rate_give_back(struct rate *r, size_t n)

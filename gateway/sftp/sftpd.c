@@ -158,7 +158,8 @@ static void start(struct request *r)
     r->s->nwaiting--;
     size_t n = rate_of(r, &r->rate);
     if (n > 0)
-        r->op = rate_take(r->rate, n, rate_came, r);
+        r->op = r->q.shape == WIRE_WRITE ? rate_pay(r->rate, n, rate_came, r)
+                                         : rate_take(r->rate, n, rate_came, r);
     if (r->op == NULL) {
         r->rated = n;
         r->row->run(r);

@@ -218,6 +218,18 @@ def test_rates(store, postern, keys, tmp_path):
         assert read(down, "/up") == data
 
 
+def test_rate_of_a_file_that_is_one_write(postern, keys, tmp_path):
+    """OpenSSH's are of 255 KiB: such a file is not there before its time, and another session is no way around."""
+    small = tmp_path / "small"
+    small.write_bytes(os.urandom(200 << 10))
+    gateway = postern({"memory": {"type": "memory"}}, users=users(keys, alice=limited(upload_kib_s=100)))
+    for _ in range(2):
+        begin = time.monotonic()
+        with Sftp(gateway, "alice", PASSWORD, None, tmp_path) as alice:
+            alice.put(small, "/small")
+        assert 1.8 < time.monotonic() - begin < 8
+
+
 def test_idle_and_expiry_end_a_session(postern, keys, tmp_path):
     soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
     gateway = postern({"memory": {"type": "memory"}}, users=users(

@@ -55,21 +55,35 @@ static void take_all(struct taker *t)
     }
 }
 
-/* 160 KiB at 200 KiB/s less the tenth of a second that may go at once: never sooner. */
-static void test_not_faster(void **state)
+static uint64_t ms_of_all(struct loop *l)
 {
-    struct taker t = {.loop = *state, .rate = rate_new(*state, RATE), .left = CHUNKS};
+    struct taker t = {.loop = l, .rate = rate_new(l, RATE), .left = CHUNKS};
     uint64_t begin = uv_hrtime();
     take_all(&t);
     assert_non_null(t.op);
     while (t.left > 0)
-        loop_turn(t.loop);
-    uint64_t ms = (uv_hrtime() - begin) / 1000000;
-    uint64_t least = (uint64_t)(CHUNKS * CHUNK - RATE / 10 - CHUNK) * 1000 / RATE;
-    if (ms + 5 < least)
-        fail_msg("%llu ms instead of at least %llu", (unsigned long long)ms,
-                 (unsigned long long)least);
+        loop_turn(l);
     rate_free(&t.rate);
+    return (uv_hrtime() - begin) / 1000000;
+}
+
+/* 160 KiB at 200 KiB/s less the tenth of a second that may go at once: never sooner, and not a
+ * tenth later, but for a machine that has others to serve: one of five is on time. */
+static void test_as_fast_as_it_says(void **state)
+{
+    uint64_t least = (uint64_t)(CHUNKS * CHUNK - RATE / 10 - CHUNK) * 1000 / RATE;
+    uint64_t most = (uint64_t)CHUNKS * CHUNK * 1000 / RATE * 11 / 10;
+    uint64_t best = UINT64_MAX;
+    for (unsigned i = 0; i < 5 && best > most; i++) {
+        uint64_t ms = ms_of_all(*state);
+        if (ms + 5 < least)
+            fail_msg("%llu ms instead of at least %llu", (unsigned long long)ms,
+                     (unsigned long long)least);
+        best = ms < best ? ms : best;
+    }
+    if (best > most)
+        fail_msg("%llu ms instead of at most %llu", (unsigned long long)best,
+                 (unsigned long long)most);
 }
 
 /* What is given back can be taken at once. */
@@ -102,6 +116,30 @@ static void test_in_order_and_cancelled(void **state)
         loop_turn(*state);
     assert_int_equal(order, 134);
     assert_int_equal(t[1].left, 1);
+    rate_free(&r);
+}
+
+/* More than may go at once waits for itself, and leaves nothing to wait for; what is cancelled
+ * meanwhile has cost nothing. */
+static void test_pay_before(void **state)
+{
+    struct rate *r = rate_new(*state, RATE);
+    struct taker t = {.loop = *state, .rate = r, .left = 1};
+    uint64_t begin = uv_hrtime();
+    assert_null(rate_pay(r, RATE / 20, NULL, NULL));
+    t.op = rate_pay(r, 600 * RATE, came, &t);
+    struct op *behind = rate_pay(r, RATE, came, &t);
+    assert_non_null(t.op);
+    assert_non_null(behind);
+    op_cancel(&behind);
+    op_cancel(&t.op);
+    t.op = rate_pay(r, RATE / 4, came, &t);
+    assert_non_null(t.op);
+    while (t.left > 0)
+        loop_turn(*state);
+    uint64_t ms = (uv_hrtime() - begin) / 1000000;
+    if (ms < 195 || ms > 10000)
+        fail_msg("%llu ms instead of 200", (unsigned long long)ms);
     rate_free(&r);
 }
 
@@ -164,9 +202,10 @@ static void test_given_back_while_one_waits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_not_faster, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_as_fast_as_it_says, setup, teardown),
         cmocka_unit_test_setup_teardown(test_give_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_order_and_cancelled, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pay_before, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_from_inside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_given_back_while_one_waits, setup, teardown),
     };
