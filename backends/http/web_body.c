@@ -167,7 +167,9 @@ static void put_done(void *arg, const struct remote_res *res)
         (struct web_body_result){.err = res->err, .status = res->status, .unsized = b->bytes < 0};
     if (res->err != GW_OK) {
         b->result->maybe_done = all_sent(b) && res->maybe_done;
-        if (b->streamed && (res->status == 411 || res->status == 501))
+        /* One that does not wait for the chunks does not know them. */
+        bool deaf = b->early && b->bytes < 0;
+        if (b->streamed && (res->status == 411 || res->status == 501 || deaf))
             s->wants_length = true;
         snprintf(b->result->text, sizeof b->result->text, "%s",
                  b->early            ? "the server answered before it had the whole file"

@@ -281,8 +281,11 @@ static bool is_upload(struct webkit *e, const struct webkit_upload_row *row)
 unsigned webkit_uploads(struct webkit *e, const struct webkit_upload_row *rows, size_t n)
 {
     unsigned wrong = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         wrong += !is_upload(e, &rows[i]);
+        webkit_close(e); /* what it has learned of the server is of this row */
+        webkit_open(e, true);
+    }
     return wrong;
 }
 

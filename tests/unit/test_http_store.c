@@ -331,22 +331,31 @@ static void test_wants_length_with_a_spool(void **state)
     webkit_open(e, true);
 }
 
-/* Behind FastCGI or WSGI a body of unknown length may be an empty one to who says 201. */
+/* Behind FastCGI or WSGI a body of unknown length may be an empty one to who says 201; another does
+ * not wait for it. Both are told a length from then on. */
 static void test_body_is_dropped(void **state)
 {
     struct webkit *e = *state;
-    web_stub_put(e->stub, "big", "old", 3);
-    web_stub_fail(e->stub, WEB_STUB_KEEP, "PUT", 0, 1, 0, NULL);
-    assert_int_equal(webkit_write_big(e), GW_UPSTREAM);
-    web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
-    assert_int_equal(web_stub_file(e->stub, "big", NULL), 3);
-    assert_true(webkit_until_clean(e));
-    unsigned puts = web_stub_requests(e->stub, "PUT");
-    assert_int_equal(webkit_write_big(e), GW_UNSUPPORTED); /* it is told a length from then on */
-    assert_int_equal(web_stub_requests(e->stub, "PUT"), puts);
-    struct fs_file *f = write_known(e, WEBKIT_BIG);
-    assert_int_equal(sync_close(&f), GW_OK);
-    assert_int_equal(web_stub_file(e->stub, "big", NULL), WEBKIT_BIG);
+    static const struct {
+        enum web_stub_fault fault;
+        unsigned value;
+    } rows[] = {{WEB_STUB_KEEP, 0}, {WEB_STUB_EARLY, 201}, {WEB_STUB_EARLY_CLOSE, 201}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        webkit_close(e);
+        webkit_open(e, true);
+        web_stub_put(e->stub, "big", "old", 3);
+        web_stub_fail(e->stub, rows[i].fault, "PUT", 0, 1, rows[i].value, NULL);
+        assert_int_equal(webkit_write_big(e), GW_UPSTREAM);
+        web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
+        assert_int_equal(web_stub_file(e->stub, "big", NULL), 3);
+        assert_true(webkit_until_clean(e));
+        unsigned puts = web_stub_requests(e->stub, "PUT");
+        assert_int_equal(webkit_write_big(e), GW_UNSUPPORTED);
+        assert_int_equal(web_stub_requests(e->stub, "PUT"), puts);
+        struct fs_file *f = write_known(e, WEBKIT_BIG);
+        assert_int_equal(sync_close(&f), GW_OK);
+        assert_int_equal(web_stub_file(e->stub, "big", NULL), WEBKIT_BIG);
+    }
 }
 
 /* An older file of the same size is no proof that the new one has come. */
