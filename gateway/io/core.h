@@ -11,10 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* This thread wakes often and works shortly: from now on its time slices are 100 us, so that it
- * goes before threads with longer ones when it wakes (sched_setattr(2); Linux 6.12, before it
- * without an effect). Its share of the core is as before. Threads and processes that it starts do
- * not inherit it, unless its nice value is negative: Linux drops both or neither. */
+/* This thread wakes often and works briefly: from now on its time slices are 100 us, so that it
+ * goes before threads with longer ones when it wakes (sched_setattr(2), from Linux 6.12 on; no
+ * effect before, or where a filter of system calls refuses it). Its share of the core is as before.
+ * Threads and processes that it starts do not inherit it, unless its nice value is negative: Linux
+ * drops both or neither. */
 void core_short_slices(void);
 
 /* A loop among the others of this process. */
