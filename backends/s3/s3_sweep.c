@@ -10,14 +10,17 @@
 #include "gateway/io/work.h"
 
 #define PAGE "1000"
+/* Of the uploads of notes no more are held than these and a page: whoever may write into the bucket
+ * can begin as many as he likes. */
+#define OLD_MAX 1000u
 /* Between our clock and S3's there is less, or it takes no request of ours. */
 #define CLOCKS_APART_S (15 * 60)
 
 /* First what the journal says that dead runs of ours left, at once and of any age. Where that is
  * only a note of a key: the uploads of this key from about that time that no part was ever sent to,
- * unless a run that lives is storing it: the client of the dead one may be back. The uploads of all
- * notes are listed before the journal is read again, once: what is listed was noted before it
- * began. Then, by age, whatever else is unfinished below our prefix. */
+ * unless a run that lives is storing it: the client of the dead one may be back. The uploads of
+ * many notes are listed before the journal is read again: what is listed was noted before it began.
+ * Then, by age, whatever else is unfinished below our prefix. */
 enum sweep_state {
     SWEEP_JOURNAL, /* for the pool, which reads the journal */
     SWEEP_OWN,     /* for the abort of entries[at], which has an id */
@@ -47,6 +50,7 @@ struct sweep {
     bool living_known; /* else nothing that is noted is ended */
     bool by_age;       /* the notes are done with */
     struct list old;
+    size_t listed; /* uploads of notes, since it was asked what living runs store */
     char *key_marker, *id_marker, *part_marker;
     bool truncated;
     bool active; /* the upload got a part, lately or if there is a note ever: somebody's work */
@@ -155,6 +159,8 @@ static void journal_done(void *arg)
         s->entries = j->entries;
         s->nentries = j->n;
     } else if (job == SWEEP_RUNS) {
+        s3_journal_free(&s->living, s->nliving);
+        s->listed = 0;
         s->living = j->entries;
         s->nliving = j->n;
         s->living_known = j->known;
@@ -201,7 +207,8 @@ static void journal(struct sweep *s, enum sweep_state job)
 /* Done with an entry, or with the listing of a note; `forget` it, or leave it to the next start. */
 static void own_over(struct sweep *s, bool forget)
 {
-    s->entries[s->at].over = forget;
+    if (!forget)
+        s->entries[s->at].over = false;
     s->note = NULL;
     s->truncated = false; /* a listing may have failed in between */
     s->at++;
@@ -246,6 +253,7 @@ static void next_own(struct sweep *s)
         return;
     }
     struct s3_journal_entry *e = &s->entries[s->at];
+    e->over = true; /* if nothing is left of it */
     if (e->upload_id[0] == '\0') {
         begin_pages(s, e);
         return;
@@ -279,7 +287,17 @@ static bool on_upload(void *arg, const struct s3_xml_item *item)
     o->key = mem_strdup(item->key);
     o->upload_id = mem_strdup(item->upload_id);
     list_push(&s->old, &o->node);
+    s->listed++;
     return true;
+}
+
+/* Of a note. */
+static void list_on(struct sweep *s)
+{
+    if (s->truncated)
+        next_page(s);
+    else
+        own_over(s, true);
 }
 
 static void page_done(void *arg, const struct remote_res *res)
@@ -311,10 +329,10 @@ static void page_done(void *arg, const struct remote_res *res)
     s3_xml_head_free(&head);
     if (s->note == NULL)
         next_old(s);
-    else if (s->truncated)
-        next_page(s);
+    else if (s->listed >= OLD_MAX)
+        journal(s, SWEEP_RUNS);
     else
-        own_over(s, true);
+        list_on(s);
 }
 
 static void next_page(struct sweep *s)
@@ -419,6 +437,8 @@ static void next_old(struct sweep *s)
         s->part_marker = NULL;
         s->active = false;
         list_parts(s);
+    } else if (s->note != NULL) {
+        list_on(s);
     } else if (s->truncated) {
         next_page(s);
     } else if (!s->by_age) {

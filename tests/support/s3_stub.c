@@ -351,11 +351,24 @@ static bool list_uploads(struct call *k)
 {
     struct gw_buf b;
     gw_buf_init(&b, 1u << 20);
-    gw_buf_put_text(&b, "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>");
-    LIST_EACH(it, &k->s->uploads)
+    char text[32] = "";
+    unsigned long after =
+        param(k, "upload-id-marker", text, sizeof text) ? strtoul(text, NULL, 10) : 0;
+    unsigned long most =
+        param(k, "max-uploads", text, sizeof text) ? strtoul(text, NULL, 10) : 1000;
+    const struct upload *last = NULL;
+    bool more = false;
+    gw_buf_put_text(&b, "<ListMultipartUploadsResult>");
+    LIST_EACH(it, &k->s->uploads) /* in order of their ids */
     {
         const struct upload *u = LIST_ENTRY(it, struct upload, node);
         struct tm tm;
+        if (u->id <= after)
+            continue;
+        more = most-- == 0;
+        if (more)
+            break;
+        last = u;
         time_t t = (time_t)u->time_s;
         char iso[40];
         gmtime_r(&t, &tm);
@@ -365,7 +378,13 @@ static bool list_uploads(struct call *k)
                       "</Upload>",
                       u->key, u->id, iso);
     }
-    gw_buf_put_text(&b, "</ListMultipartUploadsResult>");
+    if (last != NULL && more)
+        gw_buf_printf(&b,
+                      "<NextKeyMarker>%s</NextKeyMarker>"
+                      "<NextUploadIdMarker>%u</NextUploadIdMarker>",
+                      last->key, last->id);
+    gw_buf_printf(&b, "<IsTruncated>%s</IsTruncated></ListMultipartUploadsResult>",
+                  more ? "true" : "false");
     bool ok = answer(k, "", gw_buf_cstr(&b));
     gw_buf_free(&b);
     return ok;

@@ -206,6 +206,94 @@ static void test_many_notes(void **state)
     storekit_folder_remove(dir);
 }
 
+static bool has_ended_one(void *arg)
+{
+    return s3_stub_requests(((struct s3_lab *)arg)->stub, "DELETE") > 0;
+}
+
+static bool only_theirs(void *arg)
+{
+    return s3_stub_uploads(((struct s3_lab *)arg)->stub) == 1500;
+}
+
+static bool is_noted(const char *state_dir, int i)
+{
+    char path[PATH_MAX + 80];
+    snprintf(path, sizeof path, "%s/s3-uploads/0123456789abcdef-%032d", state_dir, i);
+    return access(path, F_OK) == 0;
+}
+
+struct swept {
+    bool done;
+    enum gw_err err;
+};
+
+static void swept_done(void *arg, enum gw_err err, const char *text)
+{
+    (void)text;
+    *(struct swept *)arg = (struct swept){.done = true, .err = err};
+}
+
+static bool is_swept(void *arg)
+{
+    return ((const struct swept *)arg)->done;
+}
+
+/* Whoever may write into the bucket begins as many of a key as he likes: they are ended before the
+ * next are listed. */
+static void test_many_of_a_note(void **state)
+{
+    struct s3_lab *e = *state;
+    char dir[PATH_MAX];
+    storekit_folder(dir);
+    leave_note(dir, e, "p/k", 0);
+    for (int i = 0; i < 2500; i++)
+        begin_theirs(e, "p/k");
+    struct s3_lab next = {.stub = e->stub};
+    s3_lab_conf(&next, e->stub);
+    s3_lab_open(&next, "p", dir, 64 * S3_LAB_MIB);
+    struct swept swept = {0};
+    (void)backend_sweep(next.backend, swept_done, &swept);
+    assert_true(sync_until(next.loop, has_ended_one, &next));
+    assert_in_range(s3_stub_requests(e->stub, "GET"), 2, 3); /* a page, and parts */
+    assert_true(sync_until(next.loop, is_swept, &swept));
+    assert_int_equal(swept.err, GW_OK);
+    assert_int_equal(s3_stub_uploads(e->stub), 0);
+    assert_false(is_noted(dir, 0));
+    s3_lab_close(&next);
+    storekit_folder_remove(dir);
+}
+
+/* The note of one that is stored now is for the next start, whatever is listed behind it. */
+static void test_many_of_a_key_that_is_written_again(void **state)
+{
+    struct s3_lab *e = *state;
+    char dir[PATH_MAX], text[FS_TEXT_MAX];
+    storekit_folder(dir);
+    leave_note(dir, e, "p/k", 0);
+    struct s3_lab next = {.stub = e->stub};
+    s3_lab_conf(&next, e->stub);
+    s3_lab_open(&next, "p", dir, 64 * S3_LAB_MIB);
+    struct fs_file *f;
+    struct mover up = {0};
+    s3_stub_fail(e->stub, S3_STUB_HANG, "PUT", "partNumber", 0, 1000);
+    assert_int_equal(sync_open(next.fs, "/k", MOVER_NEW, &f), GW_OK);
+    assert_int_equal(mover_run(&up, f, 2 * S3_LAB_MIB, 32768, 8), GW_OK);
+    assert_true(sync_until(next.loop, one_upload, &next));
+    for (int i = 0; i < 1500; i++)
+        begin_theirs(e, i < 999 ? "p/k" : "p/others");
+    assert_int_equal(sync_sweep(next.backend, text), GW_OK);
+    assert_int_equal(s3_stub_uploads(e->stub), 1501);
+    assert_true(is_noted(dir, 0));
+    fs_abort(&f);
+    assert_true(sync_until(next.loop, only_theirs, &next));
+    assert_int_equal(sync_sweep(next.backend, text), GW_OK);
+    assert_int_equal(s3_stub_uploads(e->stub), 501);
+    assert_false(is_noted(dir, 0));
+    s3_lab_close(&next);
+    storekit_folder_remove(dir);
+}
+
 static bool was_asked(void *arg)
 {
     return s3_stub_requests(((struct s3_lab *)arg)->stub, "POST") > 0;
@@ -255,6 +343,8 @@ int main(void)
         ROW(test_sweep),
         ROW(test_note_of_a_key_that_is_written_again),
         ROW(test_many_notes),
+        ROW(test_many_of_a_note),
+        ROW(test_many_of_a_key_that_is_written_again),
         ROW(test_half_a_note),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
