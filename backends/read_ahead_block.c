@@ -63,6 +63,11 @@ static bool right_range(struct read_ahead *r, const struct http_res *res, uint64
     int n = snprintf(want, sizeof want, "bytes %llu-", (unsigned long long)from);
     if (range == NULL || strncmp(range, want, (size_t)n) != 0)
         return refuse(r, "answered with another range than it was asked for");
+    /* A server without tags still tells so that the file is another one. */
+    const char *total = strchr(range, '/');
+    uint64_t size;
+    if (r->known && total != NULL && remote_meta_number(total + 1, &size) && size != r->attr.size)
+        return refuse_changed(r);
     return true;
 }
 

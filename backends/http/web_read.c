@@ -18,15 +18,35 @@ static void opened(struct remote_open *o)
     remote_open_end(o, GW_OK, NULL);
 }
 
-static void open_answered(void *arg, const struct remote_res *res)
+static void looked_again(void *arg, const struct fs_res *res)
 {
     struct remote_open *o = arg;
     o->task.step = NULL;
-    /* It has shrunk to nothing since we looked. */
-    struct fs_attr empty = o->file->attr;
-    empty.size = 0;
-    if (res->err == GW_OK || (res->err == GW_EOF && read_ahead_know(o->file->ahead, &empty, NULL)))
+    if (res->err != GW_OK) {
+        remote_open_end(o, res->err, res->text);
+        return;
+    }
+    struct fs_attr *attr = &o->file->attr;
+    bool sized = res->attr->set & FS_ATTR_SIZE;
+    *attr = *res->attr;
+    attr->set |= FS_ATTR_SIZE;
+    attr->size = sized ? attr->size : 0;
+    if (attr->kind == FS_KIND_REG && attr->size == 0 && read_ahead_know(o->file->ahead, attr, NULL))
         opened(o);
+    else
+        remote_open_end(o, GW_UPSTREAM, "the server refuses a range that the file has");
+}
+
+static void open_answered(void *arg, const struct remote_res *res)
+{
+    struct remote_open *o = arg;
+    struct remote_file *f = o->file;
+    struct web_access *a = web_access_of(f);
+    o->task.step = NULL;
+    if (res->err == GW_OK)
+        opened(o);
+    else if (res->err == GW_EOF) /* has it shrunk to nothing since we looked? */
+        o->task.step = a->store->dialect->look(a, f->name, f->log, looked_again, o);
     else
         remote_open_end(o, res->err, res->text);
 }

@@ -97,7 +97,7 @@ static bool send_piece(const struct web_stub_call *k, const struct piece *p, con
     }
     if (p->ranged)
         snprintf(range, sizeof range, "Content-Range: bytes %zu-%zu/%zu\r\n", p->first,
-                 p->first + p->len - 1, p->size);
+                 p->first + p->len - 1, p->size + (k->fault == WEB_STUB_OTHER_SIZE));
     bool ok = http_stub_text(k->c, "HTTP/1.1 %s\r\nETag: %s\r\nContent-Length: %zu\r\n%s\r\n",
                              p->ranged ? "206 Partial" : "200 OK", etag, said, range) &&
               http_stub_send(k->c, data + p->first, sent);
@@ -123,7 +123,9 @@ bool web_stub_get(const struct web_stub_call *k, size_t from)
              k->fault == WEB_STUB_OTHER_ETAG ? "x" : "");
     pthread_mutex_unlock(&k->s->lock);
     bool other = match[0] != '\0' && strcmp(match, etag) != 0 && k->fault == WEB_STUB_NONE;
-    bool ok = other ? web_stub_status(k, 412) : send_piece(k, &p, etag, data);
+    bool behind = p.ranged && p.first >= p.size;
+    bool ok =
+        other || behind ? web_stub_status(k, other ? 412 : 416) : send_piece(k, &p, etag, data);
     mem_free(data);
     return ok;
 }

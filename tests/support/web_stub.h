@@ -25,6 +25,7 @@ enum web_stub_fault {
     WEB_STUB_NO_OFFSET,   /* a GET answers 200 with all of it */
     WEB_STUB_OTHER_RANGE, /* a GET answers with another range */
     WEB_STUB_OTHER_ETAG,  /* a GET answers with another ETag */
+    WEB_STUB_OTHER_SIZE,  /* a GET's Content-Range tells another size of the whole */
     WEB_STUB_NO_SIZE,     /* a GET answers without a length */
     WEB_STUB_MANY,        /* a listing of `value` entries, written slowly */
     WEB_STUB_HANG,        /* no answer while the stub lives */

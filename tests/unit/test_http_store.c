@@ -28,6 +28,9 @@ static void test_statuses(void **state)
         {"PROPFIND", webkit_stat, 403, 0, GW_DENIED, 1},
         {"PROPFIND", webkit_stat, 404, 0, GW_NOT_FOUND, 1},
         {"PROPFIND", webkit_stat, 405, 0, GW_UNSUPPORTED, 1},
+        {"PROPFIND", webkit_stat, 408, 0, GW_TIMEOUT, 2},
+        {"PROPFIND", webkit_stat, 410, 0, GW_NOT_FOUND, 1},
+        {"PROPFIND", webkit_stat, 508, 0, GW_LOOP, 1},
         {"PROPFIND", webkit_list, 403, 0, GW_DENIED, 1},
         {"PROPFIND", webkit_list, 404, 0, GW_NOT_FOUND, 1},
         {"PROPFIND", webkit_list, 500, 0, GW_UPSTREAM, 2},
@@ -35,6 +38,7 @@ static void test_statuses(void **state)
         {"GET", webkit_get, 403, 0, GW_DENIED, 1},
         {"GET", webkit_get, 404, 0, GW_NOT_FOUND, 1},
         {"GET", webkit_get, 412, 0, GW_CHANGED, 1},
+        {"GET", webkit_get, 416, 0, GW_UPSTREAM, 1}, /* it has bytes, says the look */
         {"GET", webkit_get, 429, 0, GW_UPSTREAM, 2},
         {"GET", webkit_get, 500, 0, GW_UPSTREAM, 2},
         {"GET", webkit_get, 502, 0, GW_UPSTREAM, 2},
@@ -47,6 +51,8 @@ static void test_statuses(void **state)
         {"PUT", webkit_put, 409, 0, GW_NO_PATH, 1},
         {"PUT", webkit_put, 413, 0, GW_TOO_LARGE, 1},
         {"PUT", webkit_put, 414, 0, GW_BAD_NAME, 1},
+        {"PUT", webkit_put, 415, 0, GW_UNSUPPORTED, 1},
+        {"PUT", webkit_put, 422, 0, GW_UPSTREAM, 1},
         {"PUT", webkit_put, 423, 0, GW_LOCKED, 1},
         {"PUT", webkit_put, 500, 0, GW_UPSTREAM, 2},
         {"PUT", webkit_put, 507, 0, GW_NO_SPACE, 1},
@@ -55,6 +61,7 @@ static void test_statuses(void **state)
         {"MOVE", webkit_put, 507, 0, GW_NO_SPACE, 1},
         {"DELETE", webkit_remove, 403, 0, GW_DENIED, 1},
         {"DELETE", webkit_remove, 423, 0, GW_LOCKED, 1},
+        {"DELETE", webkit_remove, 424, 0, GW_LOCKED, 1},
         {"MKCOL", webkit_mkdir, 404, 0, GW_NO_PATH, 1},
         {"MKCOL", webkit_mkdir, 405, 0, GW_EXISTS, 1},
         {"MKCOL", webkit_mkdir, 409, 0, GW_NO_PATH, 1},
@@ -114,12 +121,29 @@ static void test_reads(void **state)
         {WEB_STUB_OTHER_RANGE, 0, 9, GW_UPSTREAM, GW_UPSTREAM},
         {WEB_STUB_OTHER_RANGE, 1, 9, GW_UPSTREAM, GW_UPSTREAM},
         {WEB_STUB_OTHER_ETAG, 1, 9, GW_CHANGED, GW_CHANGED},
+        {WEB_STUB_OTHER_SIZE, 1, 9, GW_CHANGED, GW_CHANGED},
         {WEB_STUB_NO_SIZE, 0, 9, GW_UPSTREAM, GW_UPSTREAM},
         {WEB_STUB_HANG, 1, 1, GW_OK, GW_OK},
         /* Never bytes of another answer. Last: what is too much stays in a connection. */
         {WEB_STUB_LONG, 1, 1, GW_OK, GW_UPSTREAM},
     };
     assert_int_equal(webkit_reads(e, "GET", rows, sizeof rows / sizeof rows[0]), 0);
+}
+
+/* Between the look and the GET it has become empty: no fault. */
+static void test_shrunk_before_it_is_read(void **state)
+{
+    struct webkit *e = *state;
+    char text[100] = "";
+    web_stub_put(e->stub, "f", "", 0);
+    web_stub_fail(e->stub, WEB_STUB_TEXT, "PROPFIND", 0, 1, 0,
+                  "<D:multistatus xmlns:D=\"DAV:\"><D:response><D:href>/dav/f</D:href><D:propstat>"
+                  "<D:prop><D:getcontentlength>5</D:getcontentlength></D:prop>"
+                  "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>"
+                  "</D:multistatus>");
+    assert_int_equal(sync_get(e->fs, "/f", text, sizeof text), GW_OK);
+    assert_string_equal(text, "");
+    assert_int_equal(web_stub_requests(e->stub, "GET"), 1);
 }
 
 static void test_replaced_while_read(void **state)
@@ -798,6 +822,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_statuses, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_words, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_reads, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_shrunk_before_it_is_read, webkit_setup_dav,
+                                        webkit_teardown),
         cmocka_unit_test_setup_teardown(test_replaced_while_read, webkit_setup_dav,
                                         webkit_teardown),
         cmocka_unit_test_setup_teardown(test_uploads, webkit_setup_dav, webkit_teardown),

@@ -27,6 +27,7 @@ static void test_statuses(void **state)
         {"open", webkit_get, 401, 0, GW_DENIED, 1},
         {"open", webkit_get, 404, 0, GW_NOT_FOUND, 1},
         {"open", webkit_get, 412, 0, GW_CHANGED, 1},
+        {"open", webkit_get, 416, 0, GW_UPSTREAM, 1}, /* it has bytes, says the look */
         {"open", webkit_get, 502, 0, GW_UPSTREAM, 2},
         {"open", webkit_get, 503, 0, GW_UPSTREAM, 2},
         {"create", webkit_put, 401, 0, GW_DENIED, 1},
@@ -102,6 +103,7 @@ static void test_reads(void **state)
         {WEB_STUB_OTHER_RANGE, 0, 9, GW_UPSTREAM, GW_UPSTREAM},
         {WEB_STUB_OTHER_RANGE, 1, 9, GW_UPSTREAM, GW_UPSTREAM},
         {WEB_STUB_OTHER_ETAG, 1, 9, GW_CHANGED, GW_CHANGED},
+        {WEB_STUB_OTHER_SIZE, 1, 9, GW_CHANGED, GW_CHANGED},
         {WEB_STUB_HANG, 1, 1, GW_OK, GW_OK},
         /* Never bytes of another answer. Last: what is too much stays in a connection. */
         {WEB_STUB_LONG, 0, 3, GW_OK, GW_UPSTREAM},
