@@ -12,7 +12,8 @@ from gateway import POSTERN, ROOT, run
 ENVIRONMENT = {"VERIFIER_TOKEN": "hush", "VERIFIER_SECRET": "hush hush hush hush",
                "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "hush", "MINIO_ACCESS_KEY": "id",
                "MINIO_SECRET_KEY": "hush", "RGW_ACCESS_KEY": "id", "RGW_SECRET_KEY": "hush",
-               "LDAP_PASSWORD": "hush", "OAUTH_CLIENT_SECRET": "hush"}
+               "LDAP_PASSWORD": "hush", "OAUTH_CLIENT_SECRET": "hush", "DAV_PASSWORD": "hush",
+               "HTTPFS_KEY": "hush"}
 EXAMPLES = sorted((ROOT / "docs/examples").glob("*.json"))
 SCHEMA = ROOT / "docs/postern.schema.json"
 
