@@ -99,7 +99,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
     struct sock *s = sock_arg;
     if (what == CURL_POLL_REMOVE) {
         if (s != NULL) {
-            http_kept_look(easy, fd);
+            http_kept_idle(hc, easy, fd);
             list_remove(&s->late);
             uv_close((uv_handle_t *)&s->poll, sock_closed);
             curl_multi_assign(hc->multi, fd, NULL);
@@ -107,6 +107,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
         return 0;
     }
     if (s == NULL) {
+        http_kept_busy(hc, fd);
         s = mem_zalloc(sizeof *s);
         if (uv_poll_init_socket(loop_uv(hc->loop), &s->poll, fd) != 0) {
             mem_free(s);
@@ -274,16 +275,22 @@ static void start_now(struct http_op *o)
 
 /* A kept connection that the server has just closed shows as a fault of the next request. libcurl
  * starts over by itself only when the end was clean; this is for the reset. */
-static bool start_over(struct http_op *o, CURLcode code)
+static bool was_reset(const struct http_op *o, CURLcode code)
 {
-    if (o->fault != GW_OK || !o->idempotent || o->send != NULL || o->easy == NULL ||
+    if (!o->idempotent || o->send != NULL ||
         (code != CURLE_SEND_ERROR && code != CURLE_RECV_ERROR && code != CURLE_GOT_NOTHING))
         return false;
     long connects = 1, answer_bytes = 0;
     curl_easy_getinfo(o->easy, CURLINFO_NUM_CONNECTS, &connects);
     curl_easy_getinfo(o->easy, CURLINFO_HEADER_SIZE, &answer_bytes);
-    if (connects > 0 || answer_bytes > 0)
+    return connects == 0 && answer_bytes == 0;
+}
+
+static bool start_over(struct http_op *o, CURLcode code)
+{
+    if (o->fault != GW_OK || o->easy == NULL || (!o->unfit && !was_reset(o, code)))
         return false;
+    o->unfit = false;
     enter(o->client);
     curl_multi_remove_handle(o->client->multi, o->easy);
     leave(o->client);
@@ -313,8 +320,6 @@ static void finish(struct http_op *o, CURLcode code)
         snprintf(o->res.errtext, sizeof o->res.errtext, "%s",
                  o->fault != GW_OK ? gw_err_text(o->fault) : curl_easy_strerror(code));
     o->through = code == CURLE_OK;
-    if (o->through)
-        http_kept_tell(o);
     take_out(o);
     list_remove(&o->node);
     list_remove(&o->todo);
@@ -511,6 +516,7 @@ enum gw_err http_client_new(struct loop *l, const struct http_tls *tls, struct h
     list_init(&hc->all);
     list_init(&hc->queued);
     list_init(&hc->late);
+    list_init(&hc->kept);
     if (tls != NULL) {
         hc->ca_file = mem_strdup(tls->ca_file);
         hc->cert_file = mem_strdup(tls->cert_file);

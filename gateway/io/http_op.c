@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/io/http_kept.h"
 
 #define CONNECT_MS 10000u
 /* libcurl allocates these for the time of a transfer, outside the budget: small where nothing large
@@ -121,7 +122,10 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
 static int on_prereq(void *arg, char *to_ip, char *from_ip, int to_port, int from_port)
 {
     struct http_op *o = arg;
-    (void)to_ip, (void)from_ip, (void)to_port, (void)from_port;
+    (void)from_ip;
+    o->unfit = !http_kept_fit(o, from_port, to_ip, to_port);
+    if (o->unfit)
+        return CURL_PREREQFUNC_ABORT;
     o->not_again = !o->idempotent && o->sends > 0;
     if (o->not_again) {
         fail(o, GW_IO);
@@ -263,6 +267,8 @@ static void set_callbacks(struct http_op *o)
     CURL *e = o->easy;
     curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_prereq);
     curl_easy_setopt(e, CURLOPT_PREREQDATA, o);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, http_kept_close);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, o->client);
     curl_easy_setopt(e, CURLOPT_PRIVATE, o);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, o->res.errtext);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);

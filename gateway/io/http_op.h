@@ -25,7 +25,8 @@ struct http_client {
     struct op *turn;    /* the next turn looks at `queued` and at what libcurl has finished */
     struct list late;   /* sockets that wait for their turn of the loop, the first first */
     struct op *catch_up;
-    unsigned begun; /* requests out of `queued`, in the turn of that number */
+    struct list kept; /* idle connections: http_kept.c */
+    unsigned begun;   /* requests out of `queued`, in the turn of that number */
     uint64_t begun_turn;
     unsigned in_curl; /* depth of calls into libcurl: it must not be entered again */
     CURL *spare[HTTP_EASY_KEPT];
@@ -66,7 +67,7 @@ struct http_op {
     unsigned sends;    /* how often the request went out: libcurl starts over by itself */
     bool tls, idempotent, head_done, recv_paused, send_paused, resume;
     bool not_again; /* its connection ended before an answer, and it may be sent but once */
-    bool surplus;   /* something stood behind the answer */
+    bool unfit;     /* nothing was sent yet: the kept connection was not fit for it */
     bool through;   /* libcurl has done all of it: the handle may be used again */
     uint64_t stall_ms, moved_at_ms;
     curl_off_t moved; /* bytes, as of moved_at_ms */

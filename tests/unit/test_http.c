@@ -29,6 +29,7 @@ static void fill_big(void)
 }
 
 static atomic_uint nothings; /* requests for /nothing */
+static atomic_uint lates;    /* answers to nothing that /late-surplus has sent */
 
 /* /status/N, /big, /echo, and days on which things go wrong. */
 static bool serve(void *arg, struct http_stub_conn *c, const struct http_stub_req *r)
@@ -57,6 +58,14 @@ static bool serve(void *arg, struct http_stub_conn *c, const struct http_stub_re
     }
     if (strcmp(t, "/too-much") == 0)
         return http_stub_text(c, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef");
+    if (strcmp(t, "/late-surplus") == 0) {
+        if (!http_stub_reply(c, 200, "", "x", 1))
+            return false;
+        http_stub_pause(c, 50);
+        bool sent = http_stub_reply(c, 200, "", "not yours", 9);
+        lates++;
+        return sent;
+    }
     if (strcmp(t, "/chunked") == 0)
         return http_stub_text(c,
                               "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n"
@@ -449,6 +458,35 @@ static void test_requests_that_are_sent_once(void **state)
     }
 }
 
+/* More than the answer comes while the connection is idle: nobody may take it for his own. */
+static void test_late_surplus(void **state)
+{
+    struct env *e = *state;
+    static const char *const methods[] = {"GET", "POST", "PUT"};
+    for (size_t i = 0; i < 3; i++) {
+        struct call a = {0}, b = {.send_total = 1000};
+        bool get = i == 0;
+        lates = 0;
+        call_start(&a, e, "/late-surplus", (struct http_req){.max_body = 10});
+        call_wait(&a);
+        assert_string_equal(gw_buf_cstr(&a.body), "x");
+        while (lates == 0)
+            loop_poll(e->loop);
+        call_start(&b, e, get ? "/none" : "/echo",
+                   (struct http_req){.method = methods[i],
+                                     .send = get ? NULL : on_send,
+                                     .send_bytes = get ? 0 : 1000,
+                                     .max_body = 1000});
+        call_wait(&b);
+        assert_int_equal(b.err, GW_OK);
+        assert_int_equal(b.status, get ? 404 : 200);
+        assert_int_equal(b.body.len, get ? 2 : 1000);
+        assert_false(b.repeated); /* it was not sent yet */
+        gw_buf_free(&a.body);
+        gw_buf_free(&b.body);
+    }
+}
+
 static void test_many_share_connections(void **state)
 {
     struct env *e = *state;
@@ -749,6 +787,7 @@ int main(void)
         ROW(test_upload),
         ROW(test_kept_connection_dies),
         ROW(test_requests_that_are_sent_once),
+        ROW(test_late_surplus),
         ROW(test_many_share_connections),
         ROW(test_answers_are_spread_over_turns),
         ROW(test_refused_head),
