@@ -126,10 +126,8 @@ static bool take_s3(const struct dialect *d, const json_t *obj, json_t *mount,
     const char *root = text_of(obj, "_root");
     size_t n = strcspn(root, "/");
     bool path_style = true;
-    bool from_env = false;
     if (!dialect_field_known(obj, "", known, v) ||
-        !take_bool(obj, "force_path_style", true, &path_style, v) ||
-        !take_bool(obj, "env_auth", false, &from_env, v))
+        !take_bool(obj, "force_path_style", true, &path_style, v))
         return false;
     if (n == 0 || strstr(root, "${") != NULL)
         return dialect_say(v, AUTH_REJECT, "_root: must begin with a bucket");
@@ -146,12 +144,13 @@ static bool take_s3(const struct dialect *d, const json_t *obj, json_t *mount,
         dialect_field_copy(obj, "", "access_key_id", credentials, "access_key_id", v) &&
         dialect_field_copy(obj, "", "secret_access_key", credentials, "secret_access_key", v) &&
         dialect_field_copy(obj, "", "session_token", credentials, "session_token", v);
-    /* Without keys rclone asks without a signature; a store here would take the gateway's own. */
-    if (ok && json_object_size(credentials) == 0 && !from_env)
-        ok = dialect_say(v, AUTH_REJECT, "access_key_id: is missing");
-    if (json_object_size(credentials) > 0)
-        json_object_set(store, "credentials", credentials);
-    json_decref(credentials);
+    /* Without keys rclone asks without a signature, or with env_auth by its environment's: neither
+     * is to be had here. */
+    if (ok && json_object_size(credentials) == 0)
+        ok = dialect_say(v, AUTH_REJECT,
+                         "access_key_id: is missing: the gateway's own keys (env_auth) sign for no "
+                         "store of an answer");
+    json_object_set_new(store, "credentials", credentials);
     return ok;
 }
 

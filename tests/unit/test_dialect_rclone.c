@@ -81,7 +81,8 @@ static void test_stores(void **state)
         {0, "{\"type\": \"local\", \"_root\": \"/srv/a\"}", AUTH_ACCEPT, NULL},
         {0, "{\"type\": \"local\", \"_root\": \"a\"}", AUTH_REJECT, "_root: "},
         {0, S3 KEYS ", \"provider\": \"AWS\", \"env_auth\": \"false\"}", AUTH_ACCEPT, NULL},
-        {0, S3 "\"env_auth\": \"true\"}", AUTH_ACCEPT, NULL},
+        {0, S3 KEYS ", \"env_auth\": \"true\"}", AUTH_ACCEPT, NULL}, /* keys go first */
+        {0, S3 "\"env_auth\": \"true\"}", AUTH_REJECT, "access_key_id: "},
         {0, S3 "\"env_auth\": \"false\"}", AUTH_REJECT, "access_key_id: "},
         {0, S3 KEYS ", \"force_path_style\": \"maybe\"}", AUTH_FAULT, "force_path_style: "},
         {0, S3 KEYS ", \"sse_customer_key\": \"k\"}", AUTH_REJECT, "sse_customer_key: "},
