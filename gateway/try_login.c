@@ -156,14 +156,22 @@ static enum gw_err answer(struct try_login *t, unsigned step, struct gw_errmsg *
     return err;
 }
 
+/* A client's rounds end with timeouts.login_s; who asks for nothing, again and again, would keep
+ * this word for ever. */
+#define ROUNDS_MAX 50u
+
 static enum gw_err try_talk(struct try_login *t, struct gw_errmsg *msg)
 {
     struct auth_req req = {.method = AUTH_KEYBOARD_INTERACTIVE, .kbdint = {.step = 1}};
     enum gw_err err = GW_OK;
     t->talked = true;
     ask(t, &req, "round", json_integer(1));
-    for (unsigned step = 2; err == GW_OK && t->verdict == AUTH_ASK; step++)
+    for (unsigned step = 2; err == GW_OK && t->verdict == AUTH_ASK && step <= ROUNDS_MAX; step++)
         err = answer(t, step, msg);
+    if (err == GW_OK && t->verdict == AUTH_ASK) {
+        t->verdict = AUTH_FAULT;
+        t->why = mem_printf("it still asks after %u rounds", ROUNDS_MAX);
+    }
     return err;
 }
 

@@ -19,6 +19,8 @@ def ask(state, *prompts):
 def decide(r):
     k = r.get("keyboard_interactive") or {}
     answers = k.get("answers")
+    if r["user"] == "endless":
+        return ask("again")
     if r["user"] == "broken":
         return "no object"
     if r["user"] != "eve":
@@ -107,6 +109,13 @@ def test_fault(gateway):
     gateway.write_settings()
     ended, said = attempt(gateway, "eve", lines=["pw"])
     assert ended.returncode == UNAVAILABLE and said["verdict"] == "fault"
+
+
+def test_questions_without_end(gateway):
+    """Each without a prompt: nobody has to answer anything."""
+    ended, said = attempt(gateway, "endless", "--keyboard-interactive")
+    assert (ended.returncode, said["verdict"]) == (UNAVAILABLE, "fault")
+    assert "still asks" in said["why"]
 
 
 def test_answers_that_are_missing(gateway):
