@@ -76,6 +76,8 @@ class Folder:
             raise Refused(400, "it is a folder")
         return path.open("rb")
 
+    # What came of a body that is cut off stays. Postern removes it: it has a reserved name. With its
+    # "atomic_uploads": false, store it aside, and give it its name at the end.
     def create(self, name, flags):
         path = self.path(name)
         if not path.parent.is_dir():

@@ -41,6 +41,16 @@ void web_stub_store(struct web_stub *s, const char *name, const void *data, size
     f->mtime_s = 0;
 }
 
+bool web_stub_is_folder(const struct web_stub_call *k)
+{
+    return k->name[0] == '\0' || strcmp(k->name, "d") == 0 || strcmp(k->name, k->s->made) == 0;
+}
+
+void web_stub_make(const struct web_stub_call *k)
+{
+    snprintf(k->s->made, sizeof k->s->made, "%s", k->name);
+}
+
 bool web_stub_status(const struct web_stub_call *k, unsigned code)
 {
     if (k->mute)
@@ -267,6 +277,13 @@ void web_stub_fail(struct web_stub *s, enum web_stub_fault fault, const char *wo
     s->times = times;
     s->value = value;
     s->text = text;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void web_stub_no_folder(struct web_stub *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->made[0] = '\0';
     pthread_mutex_unlock(&s->lock);
 }
 

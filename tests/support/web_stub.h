@@ -1,7 +1,8 @@
 /*
  * A small server in memory, for what a real one does not do on command: every fault of a bad day.
  * It speaks WebDAV below "/dav/", and httpfs (docs/httpfs.yaml) below "/fs/". Files only, in one
- * folder, the same for both; "d" is an empty folder in it. All functions from the test's thread.
+ * folder, the same for both; "d" is an empty folder in it, and the last one that was made is
+ * another. All functions from the test's thread.
  */
 #ifndef TESTS_SUPPORT_WEB_STUB_H
 #define TESTS_SUPPORT_WEB_STUB_H
@@ -47,6 +48,7 @@ unsigned web_stub_port(const struct web_stub *s);
  * meet the fault, after `skip` that do not. text is borrowed. */
 void web_stub_fail(struct web_stub *s, enum web_stub_fault fault, const char *word, unsigned skip,
                    unsigned times, unsigned value, const char *text);
+void web_stub_no_folder(struct web_stub *s); /* but "d" */
 /* Bodies of an unknown length are refused with 411. */
 void web_stub_wants_length(struct web_stub *s, bool on);
 /* How WebDAV's files get a time: not at all, by X-OC-Mtime of a PUT, by PROPPATCH of lastmodified.

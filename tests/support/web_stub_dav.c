@@ -80,7 +80,7 @@ static bool propfind(const struct web_stub_call *k)
     http_stub_header(k->r, "Depth", depth, sizeof depth);
     pthread_mutex_lock(&k->s->lock);
     const struct web_stub_file *f = web_stub_find(k->s, k->name);
-    bool folder = k->name[0] == '\0' || strcmp(k->name, "d") == 0;
+    bool folder = web_stub_is_folder(k);
     gw_buf_init(&out, 1u << 20);
     gw_buf_put_text(&out, MULTI_HEAD);
     put_response(&out, k->name, folder ? NULL : f);
@@ -159,14 +159,20 @@ static bool change(const struct web_stub_call *k)
     if (strcmp(m, "PROPPATCH") == 0)
         return proppatch(k, f);
     if (strcmp(m, "DELETE") == 0) {
-        if (f == NULL && strcmp(k->name, "d") != 0)
+        if (f == NULL && !web_stub_is_folder(k))
             return web_stub_status(k, 404);
+        if (f == NULL && strcmp(k->name, "d") != 0)
+            k->s->made[0] = '\0';
         if (f != NULL)
             web_stub_drop(f);
         return web_stub_status(k, 204);
     }
-    if (strcmp(m, "MKCOL") == 0)
-        return web_stub_status(k, f != NULL || strcmp(k->name, "d") == 0 ? 405 : 201);
+    if (strcmp(m, "MKCOL") == 0) {
+        if (f != NULL || web_stub_is_folder(k))
+            return web_stub_status(k, 405);
+        web_stub_make(k);
+        return web_stub_status(k, 201);
+    }
     if (strcmp(m, "MOVE") == 0 || strcmp(m, "COPY") == 0)
         return transfer(k, m[0] == 'M');
     return web_stub_status(k, 405);

@@ -64,22 +64,17 @@ static json_t *info(const char *name, const struct web_stub_file *f)
                      "2026-11-22T13:57:59Z");
 }
 
-static bool is_folder(const struct web_stub_call *k)
-{
-    return k->name[0] == '\0' || strcmp(k->name, "d") == 0;
-}
-
 static bool look(const struct web_stub_call *k)
 {
     const struct web_stub_file *f = web_stub_find(k->s, k->name);
-    if (f == NULL && !is_folder(k))
+    if (f == NULL && !web_stub_is_folder(k))
         return web_stub_status(k, 404);
     return reply(k, info(k->name, f));
 }
 
 static bool list(const struct web_stub_call *k)
 {
-    if (!is_folder(k))
+    if (!web_stub_is_folder(k))
         return web_stub_status(k, 404);
     json_t *all = json_array();
     LIST_EACH(it, &k->s->files)
@@ -124,23 +119,24 @@ static bool rename_it(const struct web_stub_call *k)
 static bool remove_it(const struct web_stub_call *k)
 {
     struct web_stub_file *f = web_stub_find(k->s, k->name);
-    if (f == NULL && !is_folder(k))
+    if (f == NULL && !web_stub_is_folder(k))
         return web_stub_status(k, 404);
     if (f != NULL)
         web_stub_drop(f);
     return web_stub_status(k, 200);
 }
 
-/* The file is the folder that was made: there are no others. */
 static bool mkdir_it(const struct web_stub_call *k)
 {
-    bool there = web_stub_find(k->s, k->name) != NULL || is_folder(k);
-    return web_stub_status(k, there ? 409 : 201);
+    if (web_stub_find(k->s, k->name) != NULL || web_stub_is_folder(k))
+        return web_stub_status(k, 409);
+    web_stub_make(k);
+    return web_stub_status(k, 201);
 }
 
 static bool set(const struct web_stub_call *k)
 {
-    bool there = web_stub_find(k->s, k->name) != NULL || is_folder(k);
+    bool there = web_stub_find(k->s, k->name) != NULL || web_stub_is_folder(k);
     return web_stub_status(k, there ? 200 : 404);
 }
 

@@ -36,6 +36,7 @@ struct web_stub {
     bool wants_length;
     enum web_stub_times times_kept;
     char head[4096];
+    char made[WEB_STUB_NAME_MAX]; /* the folder that was made; "" = none */
 };
 
 /* One request, decoded. */
@@ -62,6 +63,8 @@ bool web_stub_get(const struct web_stub_call *k, size_t from);
 struct web_stub_file *web_stub_find(struct web_stub *s, const char *name); /* NULL = none */
 void web_stub_store(struct web_stub *s, const char *name, const void *data, size_t n);
 void web_stub_drop(struct web_stub_file *f);
+bool web_stub_is_folder(const struct web_stub_call *k);
+void web_stub_make(const struct web_stub_call *k);
 
 /* web_stub_dav.c: below /dav/. */
 void web_stub_dav_name(const char *target, char *out); /* WEB_STUB_NAME_MAX bytes */

@@ -682,11 +682,44 @@ static void test_prefix(void **state)
     (void)sync_list(fs, "/", 10, names, sizeof names);
     assert_int_equal(web_stub_requests(e->stub, "MKCOL"), 2);
     fs_free(&fs);
+    web_stub_no_folder(e->stub);
     const struct backend_view reader = {.prefix = "new/user", .read_only = true};
     assert_int_equal(backend_view_new(e->backend, &reader, &fs), GW_OK);
     assert_int_equal(sync_list(fs, "/", 10, names, sizeof names), GW_NOT_FOUND);
     assert_int_equal(web_stub_requests(e->stub, "MKCOL"), 2);
     fs_free(&fs);
+}
+
+/* Whether it was made is looked for, however the answer was lost. */
+static void test_lost_answers(void **state)
+{
+    struct webkit *e = *state;
+    static const struct {
+        enum web_stub_fault fault;
+        const char *word;
+        unsigned times;
+        webkit_fn *act;
+        enum gw_err err;
+    } rows[] = {
+        {WEB_STUB_LOSE_ANSWER, "MKCOL", 100, webkit_mkdir, GW_OK},
+        {WEB_STUB_LOSE_ANSWER, "MKCOL", 1, webkit_mkdir, GW_OK}, /* 405 to the second */
+        {WEB_STUB_LOSE, "MKCOL", 100, webkit_mkdir, GW_IO},
+        {WEB_STUB_LOSE_ANSWER, "MOVE", 100, webkit_rename, GW_OK},
+        {WEB_STUB_LOSE, "MOVE", 100, webkit_rename, GW_IO},
+        {WEB_STUB_LOSE_ANSWER, "DELETE", 1, webkit_remove, GW_OK},
+        {WEB_STUB_LOSE, "DELETE", 100, webkit_remove, GW_IO},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        web_stub_put(e->stub, "f", "old", 3);
+        web_stub_no_folder(e->stub);
+        web_stub_fail(e->stub, rows[i].fault, rows[i].word, 0, rows[i].times, 0, NULL);
+        enum gw_err err = rows[i].act(e);
+        if (err != rows[i].err)
+            print_error("row %zu: %s\n", i, gw_err_name(err));
+        assert_int_equal(err, rows[i].err);
+        web_stub_fail(e->stub, WEB_STUB_NONE, NULL, 0, 0, 0, NULL);
+        (void)sync_remove(e->fs, "/g");
+    }
 }
 
 /* A folder is never removed or replaced with what is in it. */
@@ -803,6 +836,7 @@ static void test_cancelled(void **state)
             struct sync s = {0};
             assert_true(turns < 10000);
             web_stub_put(e->stub, "f", "old", 3);
+            web_stub_no_folder(e->stub);
             s.op = starts[i](e, &s);
             for (unsigned k = 0; k < turns && !s.done; k++)
                 loop_turn(e->loop);
@@ -848,6 +882,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kept_times, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_space, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_prefix, webkit_setup_dav, webkit_teardown),
+        cmocka_unit_test_setup_teardown(test_lost_answers, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_folders_are_safe, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_reserved, webkit_setup_dav, webkit_teardown),
         cmocka_unit_test_setup_teardown(test_cancelled, webkit_setup_dav, webkit_teardown),
