@@ -8,6 +8,8 @@
 #define PAGE_ENTRIES 1000u
 /* Of a page's mark: a name, each byte percent-encoded. */
 #define NEXT_MAX (3u * FS_PATH_MAX)
+/* One after the other, before they are taken for a circle: a server may filter what it pages. */
+#define EMPTY_PAGES_MAX 100u
 
 struct listing {
     struct web_dir *dir;
@@ -15,6 +17,8 @@ struct listing {
     char *path;
     char *next; /* where the next page begins, as the server wrote it; NULL = none known */
     struct httpfs_array array;
+    bool any; /* entries in this page */
+    unsigned empty_pages;
 };
 
 static bool on_object(void *arg, const json_t *object)
@@ -26,6 +30,7 @@ static bool on_object(void *arg, const json_t *object)
         web_dir_fail(l->dir, GW_UPSTREAM, "the server lists what is no entry");
         return false;
     }
+    l->any = true;
     return web_dir_add(l->dir, json_string_value(name), json_string_length(name), &attr);
 }
 
@@ -58,6 +63,7 @@ static struct op *listing_start(void *src, http_body_fn *on_body, remote_done_fn
         gw_buf_printf(&target, "&after=%s", l->next);
     httpfs_array_free(&l->array);
     httpfs_array_init(&l->array, on_object, l);
+    l->any = false;
     const struct remote_req req = {.method = "GET",
                                    .target = gw_buf_cstr(&target),
                                    .name = *l->path == '\0' ? "/" : l->path,
@@ -105,7 +111,8 @@ static bool listing_end(void *src, const struct remote_res *res)
     const char *next = http_res_header(res->http, "Next");
     if (err != GW_OK || next == NULL || *next == '\0')
         return false;
-    if (!usable(l, next)) {
+    l->empty_pages = l->any ? 0 : l->empty_pages + 1;
+    if (!usable(l, next) || l->empty_pages > EMPTY_PAGES_MAX) {
         web_dir_fail(l->dir, GW_UPSTREAM, "the server's header `next` leads nowhere");
         return false;
     }

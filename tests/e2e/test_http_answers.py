@@ -200,8 +200,9 @@ A, B, C = (["a1", "a2"], "a%20mark"), (["b1"], "last"), (["c1"], None)
 
 @pytest.mark.parametrize("pages,names", [
     ({"": A, "a mark": B, "last": C}, ["a1", "a2", "b1", "c1"]), ({"": C}, ["c1"]), ({"": ([], None)}, []),
-    ({"": (["a1"], "x"), "x": (["a2"], "x")}, None), ({"": (["a1"], "x&limit=9")}, None), ({"": (["a1"], "a b")}, None),
-], ids=["three", "one", "empty", "in a circle", "a parameter", "a blank"])
+    ({"": (["a1"], "x"), "x": (["a2"], "x")}, None), ({"": ([], "x"), "x": ([], "y"), "y": ([], "x")}, None),
+    ({"": (["a1"], "x&limit=9")}, None), ({"": (["a1"], "a b")}, None),
+], ids=["three", "one", "empty", "in a circle", "in a circle of two", "a parameter", "a blank"])
 def test_pages(pages, names, server, postern):
     """The mark of `Next` goes back as it came; one that leads nowhere ends the listing with an error."""
     server.pages = pages
