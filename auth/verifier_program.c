@@ -228,6 +228,8 @@ static void look(void *arg)
         (v->talk.argv != NULL &&
          program_cmd_check("keyboard_interactive_command", &v->talk, &verdict.why) != GW_OK))
         verdict.verdict = AUTH_FAULT;
+    else
+        (void)gw_err_set(&verdict.why, GW_OK, "can be started, and was asked nothing");
     finish(c, &verdict, verdict.verdict == AUTH_FAULT);
 }
 

@@ -61,10 +61,10 @@ def asking(postern, tmp_path):
     return factory
 
 
-def check_words(gateway):
+def check_words(gateway, probed):
     """`check` takes the configuration, and `try` says of it what a login would."""
     checked = run([POSTERN, "check", "--probe", "--config", gateway.config])
-    assert checked.returncode == 0 and "auth.verifiers[0]: answers" in checked.stdout, checked.stderr
+    assert checked.returncode == 0 and f"auth.verifiers[0]: {probed}\n" in checked.stdout, checked.stderr
     for word, code, verdict in ((PASSWORD, 0, "accept"), ("wrong", 77, "reject")):
         tried = run([POSTERN, "try", "--config", gateway.config, "--user", "alice", "--password-stdin"], input=word)
         said = json.loads(tried.stdout)
@@ -87,7 +87,7 @@ def test_program(dialect, script, asking, keys):
     with connected(gateway) as transport:
         transport.auth_password("alice", PASSWORD)
         is_in_home(transport)
-    check_words(gateway)
+    check_words(gateway, "can be started, and was asked nothing")
     with connected(gateway) as transport:
         transport.auth_publickey("alice", key_of(keys.user))
     with connected(gateway) as transport:
@@ -242,7 +242,7 @@ def test_http(path, keys_of, asking):
             with connected(gateway) as transport:
                 with pytest.raises(paramiko.AuthenticationException):
                     transport.auth_password(user, word)
-        check_words(gateway)
+        check_words(gateway, "answers")
         gateway.stop()
         server.shutdown()
 

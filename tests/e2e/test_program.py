@@ -82,7 +82,8 @@ def test_try_and_check(program, users, keys):
     assert json.loads(done.stdout)["identity"]["home"] == "/in"
     done = run([POSTERN, "try", "--user", "alice", "--password-stdin", "--config", gateway.config], input="wrong")
     assert done.returncode == 77, done.stderr
-    assert run([POSTERN, "check", "--probe", "--config", gateway.config]).returncode == 0
+    probed = run([POSTERN, "check", "--probe", "--config", gateway.config])
+    assert probed.returncode == 0 and "auth.verifiers[0]: can be started, and was asked nothing" in probed.stdout
     gateway.settings["auth"]["verifiers"][0]["command"] = ["/nonexistent/hook"]
     gateway.write_settings()
     done = run([POSTERN, "check", "--config", gateway.config])

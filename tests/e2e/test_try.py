@@ -176,7 +176,8 @@ def test_probe_asks_every_verifier(gateway):
         return run([POSTERN, "check", "--probe", "--config", gateway.config])
     done = probe()
     assert done.returncode == OK, done.stdout + done.stderr
-    assert "auth.verifiers[0]: answers" in done.stdout and "auth.verifiers[1]: answers" in done.stdout
+    assert "auth.verifiers[0]: answers\n" in done.stdout
+    assert "auth.verifiers[1]: can be started, and was asked nothing\n" in done.stdout
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{nobody.getsockname()[1]}/"
@@ -184,7 +185,8 @@ def test_probe_asks_every_verifier(gateway):
         gateway.write_settings()
         done = probe()
     assert done.returncode == UNAVAILABLE
-    assert "auth.verifiers[1]: answers" in done.stdout and "auth.verifiers[2]" not in done.stdout
+    assert "auth.verifiers[1]: can be started, and was asked nothing\n" in done.stdout
+    assert "auth.verifiers[2]" not in done.stdout
     [said] = [line for line in done.stderr.splitlines() if "auth.verifiers[2]: " in line]
     assert "connect" in said.lower(), said
     program = gateway.settings["auth"]["verifiers"][1]
